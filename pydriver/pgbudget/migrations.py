@@ -1,0 +1,297 @@
+"""Apply and roll back a series' migrations, with yoyo as a library.
+
+State is kept in yoyo's own tables in yoyo's default place (the first schema of the search path), so plain
+`yoyo apply` and this module see one state and may be mixed. What this module adds:
+
+* libpq's own ways to name a database (URI with a socket directory, keywords, environment);
+* a lock that ends with the sessions that hold it, where yoyo's lock row outlives a killed process;
+* errors that carry the migration's name, and nothing printed;
+* a refusal where yoyo would silently unmark a migration that has no rollback file.
+
+All of it needs a direct connection: behind a transaction pooler there are no session locks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import DatabaseURI
+from yoyo.migrations import (
+    default_migration_table,
+    read_migrations,
+    topological_sort,
+)
+
+from pgbudget.errors import BudgetError, MigrationLocked, MissingRollback
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+LOCK_KEY = int.from_bytes(b"pgb-migr", "big")
+"""Advisory lock of a migration run: exclusive to enter, then shared by every session of the run."""
+
+_BOOKKEEPING = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
+_POLL_SECONDS = 0.2
+
+OnStep = Callable[[str], None]
+
+
+def db_dir() -> Path:
+    """The folder of all series: inside the package when installed, at the repository's root in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "db"
+    return installed if installed.is_dir() else package.parents[1] / "db"
+
+
+def series_dir(series: str = "core") -> Path:
+    """The folder of one series (its chain is in `migrations/` below). ValueError when there is no such series."""
+    found = db_dir() / series
+    if not (found / "migrations").is_dir():
+        known = sorted(path.parent.name for path in db_dir().glob("*/migrations"))
+        raise ValueError(f"no migration series {series!r}; there is {', '.join(known) or 'none'}")
+    return found
+
+
+def pending(dsn: str, series: str = "core") -> list[str]:
+    """Names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock."""
+    with _Backend.open(dsn) as backend:
+        applied: set[str] = set()
+        if backend.has_table(default_migration_table):
+            applied = {name for (name,) in backend.connection.execute("SELECT migration_id FROM _yoyo_migration")}
+        return [m.id for m in topological_sort(_read(series)) if m.id not in applied]
+
+
+def migrate(
+    dsn: str, *, series: str = "core", on_step: OnStep | None = None, lock_wait_seconds: float = 60.0
+) -> list[str]:
+    """Apply what is pending and return the names applied, in order.
+
+    dsn: libpq URI or keyword string of a direct connection; what it leaves out comes from libpq's environment.
+    on_step: called with a migration's name before it runs.
+    lock_wait_seconds: how long to wait for another run in this database before `MigrationLocked`.
+
+    A migration that fails raises its psycopg error with the migration's name in front; those before it stay
+    applied. Calling again resumes, also after a kill at any point.
+    """
+    migrations = _read(series)
+    with _exclusive(dsn, lock_wait_seconds) as backend:
+        todo = list(backend.to_apply(migrations))
+        for migration in todo:
+            _run(backend.apply_one, migration, on_step)
+    return [m.id for m in todo]
+
+
+def rollback(
+    dsn: str,
+    *,
+    series: str = "core",
+    count: int | None = 1,
+    all: bool = False,  # noqa: A002 - reads as `rollback(dsn, all=True)`
+    on_step: OnStep | None = None,
+    lock_wait_seconds: float = 60.0,
+) -> list[str]:
+    """Roll back the last `count` applied migrations, or all of them, newest first; return their names in that order.
+
+    `MissingRollback`, before anything is touched, when one of them has no rollback file. After a rollback of all,
+    yoyo's own tables are dropped too if nothing but this package's migrations was ever recorded in them: the
+    database is then as it was found. Where another application uses yoyo here, they stay.
+    The other arguments and errors are those of `migrate`.
+    """
+    if count is not None and count < 0:
+        raise ValueError("count must not be negative")
+    migrations = _read(series)
+    with _exclusive(dsn, lock_wait_seconds) as backend:
+        applied = list(backend.to_rollback(migrations))
+        todo = applied if all or count is None else applied[:count]
+        missing = [m.id for m in todo if not Path(m.path).with_suffix(".rollback.sql").is_file()]
+        if missing:
+            raise MissingRollback(f"no rollback file for {', '.join(missing)}", hint="Nothing was rolled back.")
+        for migration in todo:
+            _run(backend.rollback_one, migration, on_step)
+        if len(todo) == len(applied):
+            backend.drop_bookkeeping_if_ours()
+    return [m.id for m in todo]
+
+
+def _read(series: str) -> Any:
+    migrations = read_migrations(escape(str(series_dir(series) / "migrations")))
+    if not migrations:
+        raise ValueError(f"series {series!r} has no migrations")
+    return migrations
+
+
+def _run(operation: Callable[[Any], None], migration: Any, on_step: OnStep | None) -> None:
+    if on_step:
+        on_step(migration.id)
+    try:
+        operation(migration)
+    except psycopg.Error as error:
+        error.args = (f"{migration.id}: {error}", *error.args[1:])
+        raise
+
+
+@contextmanager
+def _exclusive(dsn: str, wait_seconds: float) -> Iterator[_Backend]:
+    """A backend that excludes every other run, ours or yoyo's, with yoyo's tables in place."""
+    deadline = time.monotonic() + wait_seconds
+    with _Backend.open(dsn) as backend:
+        _poll(backend.try_session_lock, deadline, backend.session_lock_holders)
+        backend.create_lock_table()
+        _poll(backend.try_yoyo_lock, deadline, backend.yoyo_lock_holder)
+        try:
+            backend.ensure_internal_schema_updated()
+            backend.revoke_bookkeeping()
+            yield backend
+        finally:
+            backend.release_yoyo_lock()
+
+
+def _poll(attempt: Callable[[], bool], deadline: float, holder: Callable[[], str]) -> None:
+    # Polling, not waiting in the server: a statement that waits holds a snapshot, and the other run's
+    # CREATE INDEX CONCURRENTLY waits for every snapshot, so the two would wait for each other.
+    while not attempt():
+        if time.monotonic() >= deadline:
+            raise MigrationLocked(f"another migration run is in the way: {holder()}", hint="Nothing was changed.")
+        time.sleep(_POLL_SECONDS)
+
+
+class _StepCursor(psycopg.Cursor[Any]):
+    """yoyo prints the rows of any statement that has a description; this one never has."""
+
+    @property
+    def description(self) -> None:
+        return None
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
+    """yoyo's psycopg backend with our locks, and with its tables pinned to one schema."""
+
+    connection: psycopg.Connection[Any]
+
+    @classmethod
+    def open(cls, dsn: str) -> _Backend:
+        # As a structure, not as text: yoyo's own parser knows neither keywords nor socket directories.
+        arguments = {"fallback_application_name": "pgbudget migrate", **conninfo_to_dict(dsn)}
+        return cls(DatabaseURI("postgresql+psycopg", None, None, None, None, None, arguments), default_migration_table)
+
+    def connect(self, dburi: Any) -> psycopg.Connection[Any]:
+        connection: psycopg.Connection[Any] = super().connect(dburi)
+        # A role's timeouts are made for queries, not for an index build on a big ledger.
+        connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
+        # Where yoyo finds its tables, else where it would make them. Pinned, because a migration that creates a
+        # schema named like the role would move the first schema of "$user" under a run.
+        for (schema,) in connection.execute(
+            """SELECT quote_ident(coalesce((SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n
+                   ON n.oid = c.relnamespace WHERE c.oid = to_regclass('_yoyo_migration')), current_schema()))"""
+        ):
+            self.schema = schema  # yoyo sets it as the search path
+        if self.schema is None:
+            connection.close()
+            raise BudgetError("the search_path names no existing schema, so yoyo's tables have no place")
+        return connection
+
+    def copy(self) -> _Backend:
+        """Open the session for one migration's steps; it shares the run's lock.
+
+        Should this process be killed, the next run so waits until the server has really ended the statement.
+        """
+        twin: _Backend = super().copy()
+        twin.connection.execute("SELECT pg_advisory_lock_shared(%s)", [LOCK_KEY])
+        twin.connection.cursor_factory = _StepCursor
+        return twin
+
+    @contextmanager
+    def lock(self, timeout: float = 10) -> Iterator[None]:  # noqa: ARG002 - yoyo's signature
+        """What yoyo calls around an upgrade of its tables: held by `_exclusive` for the whole run already."""
+        yield
+
+    def has_table(self, name: str) -> bool:
+        return self._value("SELECT to_regclass(%s) IS NOT NULL", name) is True
+
+    def try_session_lock(self) -> bool:
+        if not self._value("SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
+            return False
+        self._value("SELECT pg_advisory_lock_shared(%s)", LOCK_KEY)  # own locks never conflict
+        self._value("SELECT pg_advisory_unlock(%s)", LOCK_KEY)
+        return True
+
+    def session_lock_holders(self) -> str:
+        pids = self._value(
+            """SELECT string_agg(DISTINCT pid::text, ', ') FROM pg_locks WHERE locktype = 'advisory' AND granted
+               AND (classid::bigint << 32) + objid::bigint = %s AND objsubid = 1
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+            LOCK_KEY,
+        )
+        return f"pgbudget, in server process {pids or '(just ended)'}"
+
+    def create_lock_table(self) -> None:
+        # As yoyo does, but an error (no privilege, read-only) is raised instead of swallowed.
+        if not self.has_table(self.lock_table):
+            self.execute(self.format_sql(self.create_lock_table_sql).replace("TABLE", "TABLE IF NOT EXISTS", 1))
+
+    def try_yoyo_lock(self) -> bool:
+        """Take yoyo's lock row, so that a plain `yoyo apply` waits; first remove it where it is surely stale.
+
+        Ours carry a negative process number: we hold the session lock, so no other run of ours is alive.
+        Any other belongs to a plain yoyo, which keeps a session in this database as long as it lives: if there
+        is no session but this one, it is dead. With other sessions about nobody can tell, so we wait and then say so.
+        """
+        self.connection.execute(
+            """DELETE FROM yoyo_lock WHERE pid < 0 OR NOT EXISTS (
+                   SELECT FROM pg_stat_activity WHERE datname = current_database()
+                   AND backend_type = 'client backend' AND pid <> pg_backend_pid())"""
+        )
+        taken = self.connection.execute(
+            """INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, timezone('UTC', now()), %s)
+               ON CONFLICT DO NOTHING""",
+            [-os.getpid()],
+        )
+        return taken.rowcount == 1
+
+    def yoyo_lock_holder(self) -> str:
+        row = self.connection.execute("SELECT pid, ctime FROM yoyo_lock").fetchone()
+        pid, since = row or ("(just ended)", "now")
+        return f"yoyo, process {pid} since {since} UTC; if that process is dead, run `yoyo break-lock`"
+
+    def release_yoyo_lock(self) -> None:
+        # A lost connection leaves the row to the next run, which knows it for ours.
+        if not self.connection.closed and self.has_table(self.lock_table):
+            self.connection.execute("DELETE FROM yoyo_lock WHERE pid = %s", [-os.getpid()])
+
+    def revoke_bookkeeping(self) -> None:
+        """Default privileges of hosted platforms give new tables in `public` to everybody; these are not theirs."""
+        exposed = self.connection.execute(
+            """SELECT t, r.rolname FROM unnest(%s::text[]) AS t, pg_roles AS r
+               WHERE r.rolname IN ('anon', 'authenticated') AND to_regclass(t) IS NOT NULL
+               AND has_table_privilege(r.oid, t::regclass,
+                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')""",
+            [list(_BOOKKEEPING)],
+        ).fetchall()
+        for table, role in exposed:
+            statement = sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), sql.Identifier(role))
+            self.connection.execute(statement)
+
+    def drop_bookkeeping_if_ours(self) -> None:
+        ours = [m.id for found in db_dir().glob("*/migrations") for m in _read(found.parent.name)]
+        with self.connection.transaction():
+            self.connection.execute("LOCK TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
+            if self._value(
+                """SELECT NOT EXISTS (SELECT FROM _yoyo_migration)
+                   AND NOT EXISTS (SELECT FROM _yoyo_log WHERE migration_id <> ALL (%s))""",
+                ours,
+            ):
+                self.connection.execute("DROP TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
+
+    def _value(self, query: LiteralString, *parameters: object) -> object:
+        row = self.connection.execute(query, parameters).fetchone()
+        return row[0] if row else None
