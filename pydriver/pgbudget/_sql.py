@@ -1,0 +1,209 @@
+"""Every statement that the driver sends: one builder a function, for whichever client executes it.
+
+A builder's signature and docstring become those of the client's method of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID, uuid4
+
+from psycopg.rows import BaseRowFactory, class_row, scalar_row
+from psycopg.types.json import Jsonb
+
+from pgbudget.results import Outcome, Status, Verdict
+
+T = TypeVar("T")
+Money: TypeAlias = Decimal | int | float
+Metadata: TypeAlias = Mapping[str, Any]
+
+_TYPES = {
+    "actual_cost": "numeric",
+    "complexity_score": "numeric",
+    "estimated_cost": "numeric",
+    "hard_stop_required": "boolean",
+    "id": "uuid",
+    "metadata": "jsonb",
+    "new_estimate": "numeric",
+    "reason": "text",
+    "reservation_id": "uuid",
+    "service_name": "text",
+    "ttl": "interval",
+}
+"""SQL type of every argument; its SQL name has `p_` in front. The casts let no function guess from a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A statement, its arguments by their Python names, and what its one row becomes. Always safe to repeat."""
+
+    function: str
+    query: bytes
+    arguments: dict[str, Any]
+    row_factory: BaseRowFactory[T]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments as psycopg is to send them."""
+        return {k: Jsonb(v, dumps=_exact_json) if k == "metadata" else v for k, v in self.arguments.items()}
+
+
+def money(value: Money) -> Decimal:
+    """Return the amount as a Decimal; a float by its shortest text, so that 0.1 is 0.1. TypeError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, float)):
+        raise TypeError(f"an amount is a Decimal, int or float, not {type(value).__name__}")
+    return Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _exact_json(value: Metadata) -> str:
+    def text(item: object) -> str:
+        if isinstance(item, (Decimal, UUID)):
+            return str(item)
+        raise TypeError(f"metadata cannot hold a {type(item).__name__}")
+
+    return json.dumps(dict(value), default=text, allow_nan=False)
+
+
+def _columns(result: type[Any]) -> str:
+    return ", ".join(field.name for field in fields(result))
+
+
+def _call(columns: str, row_factory: BaseRowFactory[T], function: str, **arguments: Any) -> Call[T]:
+    for name, value in arguments.items():
+        if _TYPES[name] == "numeric" and value is not None:
+            arguments[name] = money(value)
+    named = ", ".join(f"p_{name} => %({name})s::{_TYPES[name]}" for name in arguments)
+    query = f"SELECT {columns} FROM budget.{function}({named}) AS result"  # noqa: S608 - every part is written here
+    return Call(function, query.encode(), arguments, row_factory)
+
+
+def _verdict(function: str, **arguments: Any) -> Call[Verdict]:
+    return _call(_columns(Verdict), class_row(Verdict), function, **arguments)
+
+
+def _outcome(function: str, **arguments: Any) -> Call[Outcome]:
+    return _call(_columns(Outcome), class_row(Outcome), function, **arguments)
+
+
+def _scalar(function: str, **arguments: Any) -> Call[Any]:
+    return _call("result", scalar_row, function, **arguments)
+
+
+def reserve(
+    estimated_cost: Money,
+    service_name: str,
+    metadata: Metadata | None = None,
+    *,
+    reservation_id: UUID | None = None,
+    ttl: timedelta | None = None,
+) -> Call[Verdict]:
+    """Hold the estimated cost under the table lock, or be refused: `budget.reserve`.
+
+    estimated_cost: in the currency of the limits.
+    reservation_id: makes a retry safe; without it one is made here, before the first try.
+    ttl: how long the hold counts unless settled or cancelled; None for the configured time to live.
+
+    A refusal is a verdict. Errors: InvalidArgument, AmountOutOfRange, WrongIsolationLevel, ReservationMismatch,
+    BadConfiguration, LockTimeout.
+    """
+    return _verdict(
+        "reserve",
+        estimated_cost=estimated_cost,
+        service_name=service_name,
+        metadata=metadata or {},
+        reservation_id=reservation_id or uuid4(),
+        ttl=ttl,
+    )
+
+
+def reserve_advisory(
+    estimated_cost: Money,
+    service_name: str,
+    metadata: Metadata | None = None,
+    *,
+    reservation_id: UUID | None = None,
+    ttl: timedelta | None = None,
+) -> Call[Verdict]:
+    """Hold the estimated cost under an advisory lock, which leaves writers that do not reserve alone.
+
+    `budget.reserve_advisory`; arguments, answer and errors are those of `reserve`, and the two may be mixed.
+    """
+    return _verdict(
+        "reserve_advisory",
+        estimated_cost=estimated_cost,
+        service_name=service_name,
+        metadata=metadata or {},
+        reservation_id=reservation_id or uuid4(),
+        ttl=ttl,
+    )
+
+
+def check(estimated_cost: Money, service_name: str, metadata: Metadata | None = None) -> Call[Verdict]:
+    """Return the verdict that `reserve` would give now; changes nothing, locks nothing: `budget.check`.
+
+    Errors: InvalidArgument, AmountOutOfRange, BadConfiguration.
+    """
+    return _verdict("check", estimated_cost=estimated_cost, service_name=service_name, metadata=metadata or {})
+
+
+def extend(reservation_id: UUID, new_estimate: Money | None = None, *, ttl: timedelta | None = None) -> Call[Verdict]:
+    """Set a hold's new total estimate, or its time to live from now, or both, all or nothing: `budget.extend`.
+
+    A refusal leaves the hold as it was. Errors: those of `reserve`, UnknownReservation, HoldStateError.
+    """
+    return _verdict("extend", reservation_id=reservation_id, new_estimate=new_estimate, ttl=ttl)
+
+
+def settle(reservation_id: UUID, actual_cost: Money, metadata: Metadata | None = None) -> Call[Outcome]:
+    """Turn a hold into the actual spend, in full, also above its estimate or after its end: `budget.settle`.
+
+    Errors: InvalidArgument, AmountOutOfRange, UnknownReservation, HoldStateError (settled before with another
+    amount), UndeliveredSettlement.
+    """
+    return _outcome("settle", reservation_id=reservation_id, actual_cost=actual_cost, metadata=metadata or {})
+
+
+def cancel(reservation_id: UUID, reason: str | None = None) -> Call[Outcome]:
+    """Give a hold's money back because the call failed: `budget.cancel`.
+
+    Errors: InvalidArgument, UnknownReservation, HoldStateError (settled before), UndeliveredSettlement.
+    """
+    return _outcome("cancel", reservation_id=reservation_id, reason=reason)
+
+
+def record(
+    actual_cost: Money,
+    service_name: str,
+    metadata: Metadata | None = None,
+    *,
+    id: UUID | None = None,  # noqa: A002 - the SQL function's name for it
+) -> Call[Outcome]:
+    """Book spend that had no hold; never refused, because the money is gone: `budget.record`.
+
+    id: makes a retry safe; without it one is made here, before the first try.
+    Errors: InvalidArgument, AmountOutOfRange, ReservationMismatch, UndeliveredSettlement.
+    """
+    return _outcome(
+        "record", actual_cost=actual_cost, service_name=service_name, metadata=metadata or {}, id=id or uuid4()
+    )
+
+
+def estimate(complexity_score: Money, hard_stop_required: bool) -> Call[Decimal]:
+    """Return the estimated cost of routing a task of this complexity: `budget.estimate`. Errors: InvalidArgument."""
+    return _scalar("estimate", complexity_score=complexity_score, hard_stop_required=hard_stop_required)
+
+
+def status() -> Call[Status]:
+    """Return the day so far, its limits, and why reserving is impossible if it is: the view `budget.status`."""
+    query = f"SELECT {_columns(Status)} FROM budget.status"  # noqa: S608 - every part is written here
+    return Call("status", query.encode(), {}, class_row(Status))
+
+
+def version() -> Call[str]:
+    """Return the version of the functions in the database: `budget.version`."""
+    return _scalar("version")

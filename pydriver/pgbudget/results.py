@@ -1,0 +1,75 @@
+"""What the functions answer, column by column. The field names are the SQL column lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """May this be spent? True in a condition when it may, so that `if budget.reserve(...)` says what it means."""
+
+    can_proceed: bool
+    current_total: Decimal
+    """Settled spend and open holds of the window, before this call."""
+    reservation_id: UUID | None
+    """The hold to settle or cancel; None when refused."""
+    reason: str
+    """`granted`, `replayed`, `in_flight`, `exhausted`, `too_large`, `frozen` or `ended`."""
+    budget: str
+    """The budget that decided."""
+    limit_amount: Decimal | None
+    remaining: Decimal | None
+    """Headroom; negative after exempt or late spend."""
+    resets_at: datetime | None
+    retry_at: datetime | None
+    """When trying again may help; None when it will not by itself."""
+    expires_at: datetime | None
+    """When the hold lapses if it is neither settled nor cancelled."""
+
+    def __bool__(self) -> bool:
+        return self.can_proceed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the ledger says of a reservation after settle, cancel or record."""
+
+    reservation_id: UUID
+    status: str
+    """`actual` or `cancelled`."""
+    estimated_cost: Decimal | None
+    actual_cost: Decimal | None
+    over_limit: bool | None
+    """This spend left the day above its limit; None while the limits are broken."""
+    late: bool
+    """The hold had ended or lapsed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The day so far: the one row of the view `budget.status`."""
+
+    day: date
+    timezone: str
+    daily_soft_cap: Decimal | None
+    daily_hard_cap: Decimal | None
+    emergency_kill: Decimal | None
+    """The limit."""
+    settled: Decimal
+    held: Decimal
+    remaining: Decimal | None
+    share_used: Decimal | None
+    """Settled and held as a share of the limit, 1 being all of it; None without a limit."""
+    open_holds: int
+    oldest_hold: datetime | None
+    frozen: bool
+    frozen_reason: str | None
+    resets_at: datetime
+    unknown_keys: list[str]
+    """Keys of the configuration that nothing reads: perhaps misspelt."""
+    config_error: str | None
+    """Why every reserve is refused with `BadConfiguration`; None when the configuration is good."""
