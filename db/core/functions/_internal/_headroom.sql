@@ -1,0 +1,65 @@
+-- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
+-- counts nothing from its instant, unless lapsing means spending.
+CREATE OR REPLACE FUNCTION budget._headroom(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_keep boolean := p_config.on_expiry = 'keep';
+    v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_missing numeric;
+    v_held numeric;
+    v_verdict budget.verdict;
+BEGIN
+    v_verdict.budget := 'daily';
+    v_verdict.limit_amount := p_config.emergency_kill;
+    v_verdict.resets_at := v_window.ends_at;
+
+    SELECT
+        coalesce(sum(l.cost), 0),
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > p_now AND l.id IS DISTINCT FROM p_hold.id), 0)
+    INTO v_verdict.current_total, v_held
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= v_window.starts_at
+        AND l.created_at < v_window.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > p_now OR v_keep);
+    v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
+
+    -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
+    v_missing := p_amount - v_counted - v_verdict.remaining;
+    v_verdict.can_proceed := v_missing <= 0 OR (p_hold.id IS NOT NULL AND p_amount <= v_counted);
+    IF v_verdict.can_proceed THEN
+        v_verdict.reason := 'granted';
+    ELSIF p_amount > v_verdict.limit_amount THEN
+        v_verdict.reason := 'too_large';
+    ELSIF v_missing > v_held THEN
+        v_verdict.reason := 'exhausted';
+        v_verdict.retry_at := v_verdict.resets_at;
+    ELSE
+        v_verdict.reason := 'in_flight';
+        v_verdict.retry_at := least(
+            v_verdict.resets_at,
+            budget._freed_at(v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, v_keep)
+        );
+    END IF;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._headroom(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
+own window, where its amount counts once. Service and metadata choose the budget in series that have many.';

@@ -1,0 +1,60 @@
+-- The one body of both variants. Lock first, then one reading of the clock, then configuration and sum: each of them
+-- is a statement of its own, so that it sees all that was committed before the lock was granted.
+CREATE OR REPLACE FUNCTION budget._reserve(
+    p_lock text,
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_reservation_id uuid,
+    p_ttl interval,
+    p_work_order_id uuid
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_estimate numeric := budget._money(p_estimated_cost, 'p_estimated_cost');
+    v_service_name text := budget._service_name(p_service_name);
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
+    v_lock_timeout text;
+    v_now timestamptz;
+    v_config budget._config;
+    v_row public.cost_tracking;
+    v_verdict budget.verdict;
+BEGIN
+    PERFORM budget._require_read_committed();
+    v_lock_timeout := budget._begin_write();
+    PERFORM budget._serialise(p_lock);
+    v_now := budget._now();
+    v_config := budget._require_config();
+
+    IF p_reservation_id IS NOT NULL THEN
+        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+    END IF;
+    IF v_row.id IS NOT NULL THEN
+        v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
+    ELSE
+        v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
+        IF v_verdict.can_proceed THEN
+            v_verdict.reservation_id := coalesce(p_reservation_id, gen_random_uuid());
+            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+            PERFORM budget._insert_hold(v_verdict, v_estimate, v_service_name, v_metadata, v_now);
+            PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
+        ELSE
+            PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);
+            PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
+        END IF;
+    END IF;
+
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) IS
+'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
+day for the service, or for the work order where one is given.';

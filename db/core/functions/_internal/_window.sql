@@ -1,0 +1,27 @@
+CREATE OR REPLACE FUNCTION budget._window(
+    p_at timestamptz,
+    p_zone text,
+    OUT day date,
+    OUT starts_at timestamptz,
+    OUT ends_at timestamptz
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    day := (p_at AT TIME ZONE p_zone)::date;
+    starts_at := budget._day_start(day, p_zone);
+    ends_at := budget._day_start(day + 1, p_zone);
+    -- Where clocks go back across midnight, the old date shows again after the new day has begun.
+    IF p_at >= ends_at THEN
+        day := day + 1;
+        starts_at := ends_at;
+        ends_at := budget._day_start(day + 1, p_zone);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._window(timestamptz, text) IS
+'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';

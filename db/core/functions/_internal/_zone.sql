@@ -1,0 +1,27 @@
+-- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
+-- therefore held to the shape of a name first. pg_timezone_names would be exact, but reads every zone file.
+CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_zone text := p_zone #>> '{}';
+BEGIN
+    IF jsonb_typeof(p_zone) = 'string'
+        AND v_zone ~ '^([A-Za-z_-]+|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+|[A-Z]{3}[0-9][A-Z]{3}|GMT[+-]?0)$'
+    THEN
+        BEGIN
+            PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
+            RETURN v_zone;
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL; -- reported below, in our own words
+        END;
+    END IF;
+    RAISE EXCEPTION 'timezone must be the name of a time zone, not %', p_zone USING ERRCODE = 'PB005';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._zone(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._zone(jsonb) IS 'A time zone that the server knows by name. Errors: PB005.';

@@ -1,0 +1,58 @@
+CREATE OR REPLACE FUNCTION budget.expire(p_limit integer DEFAULT 1000)
+RETURNS TABLE (expired integer, released numeric)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text;
+    v_now timestamptz;
+    v_keep boolean := (budget._read_config()).on_expiry = 'keep';
+BEGIN
+    IF p_limit IS NULL OR p_limit < 1 THEN
+        RAISE EXCEPTION 'p_limit must be at least 1'
+            USING ERRCODE = '22023',
+            DETAIL = format('It is %s.', coalesce(p_limit::text, 'null')),
+            HINT = 'Leave it out for batches of 1000 holds.';
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    v_now := budget._now();
+    WITH lapsed AS (
+        SELECT l.id, l.cost
+        FROM public.cost_tracking AS l
+        WHERE l.expires_at <= v_now
+        ORDER BY l.expires_at
+        LIMIT p_limit
+        FOR NO KEY UPDATE SKIP LOCKED -- whoever holds one of them now is settling, cancelling or extending it
+    ),
+
+    marked AS (
+        UPDATE public.cost_tracking AS l
+        SET
+            cost = CASE WHEN v_keep THEN l.cost ELSE 0 END,
+            metadata = l.metadata || '{"type": "expired"}'
+        FROM lapsed
+        WHERE l.id = lapsed.id
+        RETURNING lapsed.cost - l.cost AS released
+    )
+
+    SELECT count(*)::integer, coalesce(sum(m.released), 0)
+    INTO expired, released
+    FROM marked AS m;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.expire(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.expire(integer) TO budget_admin;
+COMMENT ON FUNCTION budget.expire(integer) IS
+'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or not.
+One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate as spent).
+
+p_limit  at most so many in this call; call it until expired is 0
+
+Errors: 22023 bad argument; 55P03 lock wait.
+Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';

@@ -1,0 +1,66 @@
+CREATE OR REPLACE FUNCTION budget.record(
+    p_actual_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}',
+    p_id uuid DEFAULT NULL
+)
+RETURNS SETOF budget.outcome
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_actual numeric := budget._money(p_actual_cost, 'p_actual_cost');
+    v_service_name text := budget._service_name(p_service_name);
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_id uuid := coalesce(p_id, gen_random_uuid());
+    v_lock_timeout text := budget._begin_write();
+    v_config budget._config := budget._read_config();
+    v_now timestamptz;
+    v_total numeric;
+    v_row public.cost_tracking;
+BEGIN
+    -- The clock is read after the wait: a spend that waited past midnight belongs to the new day.
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    v_now := budget._now();
+    v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
+    INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
+    VALUES (
+        v_id,
+        v_service_name,
+        v_actual,
+        jsonb_build_object(
+            'type', 'actual',
+            'original_metadata', v_metadata,
+            'recorded_at', budget._iso(v_now),
+            'over_limit', budget._over_limit(v_config, v_total)
+        ),
+        v_now
+    )
+    ON CONFLICT (id) DO NOTHING
+    RETURNING l.* INTO v_row;
+
+    IF FOUND THEN
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
+    ELSE
+        v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT budget._outcome(v_row);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
+COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
+'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the outcome.
+
+p_actual_cost   what was spent, in the currency of the limits; at most 12 decimals, rounded up
+p_service_name  who spent it, 1 to 200 characters
+p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
+p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
+
+Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation level.';

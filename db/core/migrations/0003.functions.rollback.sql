@@ -1,0 +1,136 @@
+-- begin compiled
+DROP FUNCTION IF EXISTS public.check_and_reserve_budget(numeric, text, jsonb);
+
+DROP VIEW IF EXISTS budget.invariants;
+
+DROP VIEW IF EXISTS budget.daily_spend;
+
+DROP VIEW IF EXISTS budget.open_holds;
+
+DROP VIEW IF EXISTS budget.status;
+
+DROP FUNCTION IF EXISTS budget.version();
+
+DROP FUNCTION IF EXISTS budget.unfreeze();
+
+DROP FUNCTION IF EXISTS budget.freeze(text);
+
+DROP FUNCTION IF EXISTS budget.set_limits(jsonb);
+
+DROP FUNCTION IF EXISTS budget.limits();
+
+DROP FUNCTION IF EXISTS budget.estimate_from_history(text, numeric, interval);
+
+DROP FUNCTION IF EXISTS budget.estimate_tokens(text, bigint, bigint);
+
+DROP FUNCTION IF EXISTS budget.estimate(numeric, boolean);
+
+DROP FUNCTION IF EXISTS budget.expire(integer);
+
+DROP FUNCTION IF EXISTS budget.record(numeric, text, jsonb, uuid);
+
+DROP FUNCTION IF EXISTS budget.cancel(uuid, text);
+
+DROP FUNCTION IF EXISTS budget.settle(uuid, numeric, jsonb);
+
+DROP FUNCTION IF EXISTS budget.extend(uuid, numeric, interval);
+
+DROP FUNCTION IF EXISTS budget.check(numeric, text, jsonb);
+
+DROP FUNCTION IF EXISTS budget.reserve_advisory(numeric, text, jsonb, uuid, interval);
+
+DROP FUNCTION IF EXISTS budget.reserve(numeric, text, jsonb, uuid, interval);
+
+DROP FUNCTION IF EXISTS budget._reading();
+
+DROP FUNCTION IF EXISTS budget._price(text, jsonb, text);
+
+DROP FUNCTION IF EXISTS budget._freeze_state();
+
+DROP FUNCTION IF EXISTS budget._note_change(text, text, text, text);
+
+DROP FUNCTION IF EXISTS budget._adopt_hold();
+
+DROP FUNCTION IF EXISTS budget._guard_hold();
+
+DROP FUNCTION IF EXISTS budget._kept_metadata(public.cost_tracking, public.cost_tracking, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._recorded(uuid, numeric, text, jsonb);
+
+DROP FUNCTION IF EXISTS budget._escalate_spend(budget._config, numeric, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._over_limit(budget._config, numeric);
+
+DROP FUNCTION IF EXISTS budget._total_after(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._outcome(public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._forbid(public.cost_tracking, text, text);
+
+DROP FUNCTION IF EXISTS budget._lock_hold(uuid);
+
+DROP FUNCTION IF EXISTS budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid);
+
+DROP FUNCTION IF EXISTS budget._escalate_refusal( budget._config, budget.verdict, numeric, text, timestamptz, uuid );
+
+DROP FUNCTION IF EXISTS budget._escalate_caps(budget._config, numeric, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._escalate_once(text, date, text, text, text, jsonb, uuid);
+
+DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
+
+DROP FUNCTION IF EXISTS budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._decide(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean);
+
+DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
+
+DROP FUNCTION IF EXISTS budget._serialise(text);
+
+DROP FUNCTION IF EXISTS budget._end_write(text);
+
+DROP FUNCTION IF EXISTS budget._begin_write();
+
+DROP FUNCTION IF EXISTS budget._require_read_committed();
+
+DROP FUNCTION IF EXISTS budget._require_config();
+
+DROP FUNCTION IF EXISTS budget._read_config();
+
+DROP FUNCTION IF EXISTS budget._parse_config(jsonb);
+
+DROP FUNCTION IF EXISTS budget._zone(jsonb);
+
+DROP FUNCTION IF EXISTS budget._cap(jsonb, text);
+
+DROP FUNCTION IF EXISTS budget._window(timestamptz, text);
+
+DROP FUNCTION IF EXISTS budget._day_start(date, text);
+
+DROP FUNCTION IF EXISTS budget._ttl(interval);
+
+DROP FUNCTION IF EXISTS budget._metadata(jsonb);
+
+DROP FUNCTION IF EXISTS budget._service_name(text);
+
+DROP FUNCTION IF EXISTS budget._money(numeric, text);
+
+DROP FUNCTION IF EXISTS budget._iso(timestamptz);
+
+DROP FUNCTION IF EXISTS budget._now();
+-- end compiled
+
+DO $do$
+BEGIN
+    IF to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)') IS NOT NULL THEN
+        ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
+        RENAME TO check_and_reserve_budget;
+    END IF;
+END
+$do$;

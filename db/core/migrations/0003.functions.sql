@@ -1,0 +1,2472 @@
+-- depends: 0002.tables
+-- All functions and views, compiled from the files that are named. Takes no lock on a table of the application.
+
+-- begin functions/_internal/_now.sql
+-- The one clock. Tests replace this function to move time; production has no other way to do so.
+CREATE OR REPLACE FUNCTION budget._now()
+RETURNS timestamptz
+LANGUAGE sql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT clock_timestamp();
+$function$;
+
+REVOKE ALL ON FUNCTION budget._now() FROM PUBLIC;
+COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
+-- end functions/_internal/_now.sql
+
+-- begin functions/_internal/_iso.sql
+-- JSON keeps instants as text; written in UTC so that no caller's TimeZone shows in a stored row.
+CREATE OR REPLACE FUNCTION budget._iso(p_at timestamptz)
+RETURNS text
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+$function$;
+
+REVOKE ALL ON FUNCTION budget._iso(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._iso(timestamptz) IS 'An instant as ISO 8601 text in UTC.';
+-- end functions/_internal/_iso.sql
+
+-- begin functions/_internal/_money.sql
+-- Money is stored with at most 12 decimals, rounded up: a float's tail is harmless, and nothing positive becomes free.
+CREATE OR REPLACE FUNCTION budget._money(p_amount numeric, p_argument text)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_amount numeric := p_amount;
+BEGIN
+    IF p_amount IS NULL THEN
+        RAISE EXCEPTION '% must not be null', p_argument
+            USING ERRCODE = '22023', DETAIL = 'The amount is null.', HINT = 'Give an amount of 0 or more.';
+    END IF;
+    -- NaN sorts above every number, so the upper bound catches it and both infinities fall outside too.
+    IF p_amount >= 0 AND p_amount < 1e15 THEN
+        IF scale(p_amount) > 12 THEN
+            v_amount := trim_scale(ceil(p_amount * 1e12) * 1e-12);
+        END IF;
+        IF v_amount < 1e15 THEN
+            RETURN v_amount;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% is out of range', p_argument
+        USING ERRCODE = '22003',
+        DETAIL = format('The amount is %s.', p_amount),
+        HINT = 'An amount is at least 0 and below 1e15, in the currency of the limits.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._money(numeric, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._money(numeric, text) IS
+'An amount as it is stored: checked, and rounded up to 12 decimals. Errors: 22023 null, 22003 out of range.';
+-- end functions/_internal/_money.sql
+
+-- begin functions/_internal/_service_name.sql
+CREATE OR REPLACE FUNCTION budget._service_name(p_service_name text)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF char_length(p_service_name) BETWEEN 1 AND 200 THEN
+        RETURN p_service_name;
+    END IF;
+    RAISE EXCEPTION 'p_service_name must have 1 to 200 characters'
+        USING ERRCODE = '22023',
+        DETAIL = CASE
+            WHEN p_service_name IS NULL THEN 'The name is null.'
+            ELSE format('The name has %s characters.', char_length(p_service_name))
+        END,
+        HINT = 'Name the service that spends the money, for example ''manager-routing''.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._service_name(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._service_name(text) IS 'A checked service name. Errors: 22023.';
+-- end functions/_internal/_service_name.sql
+
+-- begin functions/_internal/_metadata.sql
+CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_metadata IS NULL THEN
+        RETURN '{}';
+    END IF;
+    IF jsonb_typeof(p_metadata) <> 'object' THEN
+        RAISE EXCEPTION 'p_metadata must be a JSON object'
+            USING ERRCODE = '22023',
+            DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
+            HINT = 'Wrap the value, for example {"value": …}.';
+    END IF;
+    IF octet_length(p_metadata::text) > 65536 THEN
+        RAISE EXCEPTION 'p_metadata must not be larger than 64 KiB'
+            USING ERRCODE = '22023',
+            DETAIL = format('It has %s bytes.', octet_length(p_metadata::text)),
+            HINT = 'Store the large value elsewhere and keep its key here.';
+    END IF;
+    RETURN p_metadata;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._metadata(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._metadata(jsonb) IS 'Checked metadata; null stands for {}. Errors: 22023.';
+-- end functions/_internal/_metadata.sql
+
+-- begin functions/_internal/_ttl.sql
+-- Counted in seconds, because an interval of '1 day' is 25 hours long on some days.
+CREATE OR REPLACE FUNCTION budget._ttl(p_ttl interval)
+RETURNS interval
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_seconds numeric := extract(EPOCH FROM p_ttl);
+BEGIN
+    IF v_seconds > 0 AND v_seconds <= 86400 THEN
+        RETURN make_interval(secs => v_seconds::double precision);
+    END IF;
+    RAISE EXCEPTION 'a time to live must be more than 0 and at most 24 hours'
+        USING ERRCODE = '22023',
+        DETAIL = format('It is %s.', coalesce(p_ttl::text, 'null')),
+        HINT = 'For a longer call, extend the hold while it runs.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._ttl(interval) FROM PUBLIC;
+COMMENT ON FUNCTION budget._ttl(interval) IS 'A checked time to live, as exact seconds. Errors: 22023.';
+-- end functions/_internal/_ttl.sql
+
+-- begin functions/_internal/_day_start.sql
+-- A day begins at the earliest instant whose local date is that day. Where a zone repeats its midnight, AT TIME ZONE
+-- answers with the second of the two; the first is found with the offset that was in force the day before.
+-- The arithmetic is done in UTC: adding days to a timestamptz would follow the caller's TimeZone.
+CREATE OR REPLACE FUNCTION budget._day_start(p_day date, p_zone text)
+RETURNS timestamptz
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_midnight timestamp := p_day::timestamp;
+    v_last timestamptz := v_midnight AT TIME ZONE p_zone;
+    v_eve timestamp := (v_last AT TIME ZONE 'UTC') - interval '24 hours';
+    v_eve_offset interval := ((v_eve AT TIME ZONE 'UTC') AT TIME ZONE p_zone) - v_eve;
+    v_first timestamptz := (v_midnight - v_eve_offset) AT TIME ZONE 'UTC';
+BEGIN
+    IF v_first < v_last AND v_first AT TIME ZONE p_zone = v_midnight THEN
+        RETURN v_first;
+    END IF;
+    RETURN v_last;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._day_start(date, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._day_start(date, text) IS 'The earliest instant whose date in the zone is this day.';
+-- end functions/_internal/_day_start.sql
+
+-- begin functions/_internal/_window.sql
+CREATE OR REPLACE FUNCTION budget._window(
+    p_at timestamptz,
+    p_zone text,
+    OUT day date,
+    OUT starts_at timestamptz,
+    OUT ends_at timestamptz
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    day := (p_at AT TIME ZONE p_zone)::date;
+    starts_at := budget._day_start(day, p_zone);
+    ends_at := budget._day_start(day + 1, p_zone);
+    -- Where clocks go back across midnight, the old date shows again after the new day has begun.
+    IF p_at >= ends_at THEN
+        day := day + 1;
+        starts_at := ends_at;
+        ends_at := budget._day_start(day + 1, p_zone);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._window(timestamptz, text) IS
+'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
+-- end functions/_internal/_window.sql
+
+-- begin functions/_internal/_cap.sql
+CREATE OR REPLACE FUNCTION budget._cap(p_limits jsonb, p_key text)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_cap numeric;
+BEGIN
+    IF NOT p_limits ? p_key THEN
+        RETURN NULL;
+    END IF;
+    IF jsonb_typeof(p_limits -> p_key) = 'number' THEN
+        v_cap := (p_limits ->> p_key)::numeric;
+        IF v_cap >= 0 AND v_cap < 1e15 THEN
+            RETURN v_cap;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% must be a number of at least 0 and below 1e15, not %', p_key, p_limits -> p_key
+        USING ERRCODE = 'PB005';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._cap(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._cap(jsonb, text) IS
+'One amount of the limits; NULL when its key is absent. Errors: PB005 when it is no amount.';
+-- end functions/_internal/_cap.sql
+
+-- begin functions/_internal/_zone.sql
+-- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
+-- therefore held to the shape of a name first. pg_timezone_names would be exact, but reads every zone file.
+CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
+RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_zone text := p_zone #>> '{}';
+BEGIN
+    IF jsonb_typeof(p_zone) = 'string'
+        AND v_zone ~ '^([A-Za-z_-]+|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+|[A-Z]{3}[0-9][A-Z]{3}|GMT[+-]?0)$'
+    THEN
+        BEGIN
+            PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
+            RETURN v_zone;
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL; -- reported below, in our own words
+        END;
+    END IF;
+    RAISE EXCEPTION 'timezone must be the name of a time zone, not %', p_zone USING ERRCODE = 'PB005';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._zone(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._zone(jsonb) IS 'A time zone that the server knows by name. Errors: PB005.';
+-- end functions/_internal/_zone.sql
+
+-- begin functions/_internal/_parse_config.sql
+-- The defaults of the keys that have one stand here and nowhere else. A value that breaks a rule leaves them in place
+-- and says so in error: whoever decides must refuse then, whoever only records can go on (UTC day, no limit known).
+CREATE OR REPLACE FUNCTION budget._parse_config(p_limits jsonb)
+RETURNS budget._config
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_default budget._config;
+    v_config budget._config;
+BEGIN
+    v_default.timezone := 'UTC';
+    v_default.reservation_ttl := '1 hour';
+    v_default.on_expiry := 'release';
+    v_default.exempt_services := ARRAY['architect'];
+    v_config := v_default;
+
+    IF jsonb_typeof(p_limits) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'budget_limits must be a JSON object' USING ERRCODE = 'PB005';
+    END IF;
+    IF NOT p_limits ? 'emergency_kill' THEN
+        RAISE EXCEPTION 'emergency_kill is missing' USING ERRCODE = 'PB005';
+    END IF;
+    v_config.daily_soft_cap := budget._cap(p_limits, 'daily_soft_cap');
+    v_config.daily_hard_cap := budget._cap(p_limits, 'daily_hard_cap');
+    v_config.emergency_kill := budget._cap(p_limits, 'emergency_kill');
+    IF coalesce(v_config.daily_soft_cap, 0) > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
+        OR coalesce(v_config.daily_hard_cap, 0) > v_config.emergency_kill
+    THEN
+        RAISE EXCEPTION 'the limits must be ordered: daily_soft_cap <= daily_hard_cap <= emergency_kill'
+            USING ERRCODE = 'PB005';
+    END IF;
+    IF p_limits ? 'timezone' THEN
+        v_config.timezone := budget._zone(p_limits -> 'timezone');
+    END IF;
+    IF p_limits ? 'reservation_ttl' THEN
+        IF jsonb_typeof(p_limits -> 'reservation_ttl') <> 'string' THEN
+            RAISE EXCEPTION 'reservation_ttl must be text such as "1 hour"' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.reservation_ttl := budget._ttl((p_limits ->> 'reservation_ttl')::interval);
+    END IF;
+    IF p_limits ? 'on_expiry' THEN
+        IF p_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN
+            RAISE EXCEPTION 'on_expiry must be "release" or "keep"' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.on_expiry := p_limits ->> 'on_expiry';
+    END IF;
+    IF p_limits ? 'exempt_services' THEN
+        IF jsonb_typeof(p_limits -> 'exempt_services') <> 'array'
+            OR jsonb_path_exists(p_limits, 'strict $.exempt_services[*] ? (@.type() != "string")')
+        THEN
+            RAISE EXCEPTION 'exempt_services must be an array of service names' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.exempt_services := ARRAY(SELECT jsonb_array_elements_text(p_limits -> 'exempt_services'));
+    END IF;
+    RETURN v_config;
+EXCEPTION
+    WHEN SQLSTATE 'PB005' OR data_exception THEN
+        v_default.error := SQLERRM;
+        RETURN v_default;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._parse_config(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._parse_config(jsonb) IS
+'The limits as a record. error is NULL when every rule of the configuration holds, else it names the first broken one.';
+-- end functions/_internal/_parse_config.sql
+
+-- begin functions/_internal/_read_config.sql
+CREATE OR REPLACE FUNCTION budget._read_config()
+RETURNS budget._config
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_value text;
+    v_freeze text;
+    v_limits jsonb;
+    v_config budget._config;
+BEGIN
+    SELECT
+        max(c.value) FILTER (WHERE c.key = 'budget_limits'),
+        max(c.value) FILTER (WHERE c.key = 'budget_freeze')
+    INTO v_value, v_freeze
+    FROM public.system_config AS c
+    WHERE c.key IN ('budget_limits', 'budget_freeze');
+
+    BEGIN
+        v_limits := v_value::jsonb;
+    EXCEPTION WHEN data_exception THEN
+        v_limits := NULL; -- not JSON: reported as "must be a JSON object"
+    END;
+    v_config := budget._parse_config(v_limits);
+    IF v_value IS NULL THEN
+        v_config.error := 'system_config has no row with the key budget_limits';
+    END IF;
+    -- The row's presence freezes, whatever it holds: a damaged kill switch stays on.
+    v_config.frozen := v_freeze IS NOT NULL;
+    RETURN v_config;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._read_config() FROM PUBLIC;
+COMMENT ON FUNCTION budget._read_config() IS 'The limits and the freeze as they stand in system_config now. Never fails.';
+-- end functions/_internal/_read_config.sql
+
+-- begin functions/_internal/_require_config.sql
+-- Fail closed: whoever decides about money needs limits that hold.
+CREATE OR REPLACE FUNCTION budget._require_config()
+RETURNS budget._config
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_config budget._config := budget._read_config();
+BEGIN
+    IF v_config.error IS NOT NULL THEN
+        RAISE EXCEPTION 'the budget configuration is broken: nothing can be reserved'
+            USING ERRCODE = 'PB005',
+            DETAIL = v_config.error,
+            HINT = 'Mend it with budget.set_limits(…) or in system_config, key budget_limits.';
+    END IF;
+    RETURN v_config;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
+COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
+-- end functions/_internal/_require_config.sql
+
+-- begin functions/_internal/_require_read_committed.sql
+-- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
+CREATE OR REPLACE FUNCTION budget._require_read_committed()
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'budget decisions need the isolation level READ COMMITTED'
+            USING ERRCODE = 'PB001',
+            DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
+            HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._require_read_committed() FROM PUBLIC;
+COMMENT ON FUNCTION budget._require_read_committed() IS 'Errors: PB001 at any level but READ COMMITTED.';
+-- end functions/_internal/_require_read_committed.sql
+
+-- begin functions/_internal/_begin_write.sql
+-- Both settings are made for the transaction, not for the function: a setting that ends with the function would be
+-- gone before the commit that it is to protect.
+CREATE OR REPLACE FUNCTION budget._begin_write()
+RETURNS text
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_lock_timeout text := current_setting('lock_timeout');
+BEGIN
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN
+        PERFORM set_config('lock_timeout', '5s', true);
+    END IF;
+    RETURN v_lock_timeout;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._begin_write() FROM PUBLIC;
+COMMENT ON FUNCTION budget._begin_write() IS
+'Makes the commit durable and bounds each wait for a lock to 5 s or the caller''s own lock_timeout if that is shorter.
+Returns the caller''s lock_timeout, for budget._end_write.';
+-- end functions/_internal/_begin_write.sql
+
+-- begin functions/_internal/_end_write.sql
+CREATE OR REPLACE FUNCTION budget._end_write(p_lock_timeout text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM set_config('lock_timeout', p_lock_timeout, true);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._end_write(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeout back.';
+-- end functions/_internal/_end_write.sql
+
+-- begin functions/_internal/_serialise.sql
+-- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
+-- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
+CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_lock = 'table' THEN
+        LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+        PERFORM pg_advisory_xact_lock(8099550711184319860);
+    END IF;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
+            USING ERRCODE = '55P03',
+            DETAIL = format('Waited for the %s lock of the ledger public.cost_tracking.', p_lock),
+            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text) IS
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
+ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+-- end functions/_internal/_serialise.sql
+
+-- begin functions/_internal/_counted.sql
+CREATE OR REPLACE FUNCTION budget._counted(p_config budget._config, p_now timestamptz, p_row public.cost_tracking)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_row.expires_at <= p_now AND p_config.on_expiry = 'release' THEN
+        RETURN 0;
+    END IF;
+    RETURN coalesce(p_row.cost, 0);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tracking) IS
+'What a ledger row counts in its window at this instant; 0 for no row.';
+-- end functions/_internal/_counted.sql
+
+-- begin functions/_internal/_freed_at.sql
+CREATE OR REPLACE FUNCTION budget._freed_at(
+    p_amount numeric,
+    p_now timestamptz,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_except_id uuid,
+    p_keep boolean
+)
+RETURNS timestamptz
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT min(f.expires_at)
+    FROM (
+        SELECT
+            l.expires_at,
+            -- Holds that lapse at one instant are freed together: the frame takes in a row's peers.
+            sum(l.cost) OVER (ORDER BY l.expires_at) AS freed
+        FROM public.cost_tracking AS l
+        WHERE
+            l.created_at >= p_starts_at
+            AND l.created_at < p_ends_at
+            AND l.expires_at > p_now
+            AND l.id IS DISTINCT FROM p_except_id
+            AND NOT p_keep -- a hold that is kept when it lapses frees nothing
+    ) AS f
+    WHERE f.freed >= p_amount;
+$function$;
+
+REVOKE ALL ON FUNCTION budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean) IS
+'The earliest instant at which enough open holds of the window have lapsed to free the amount; NULL if that never is.';
+-- end functions/_internal/_freed_at.sql
+
+-- begin functions/_internal/_headroom.sql
+-- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
+-- counts nothing from its instant, unless lapsing means spending.
+CREATE OR REPLACE FUNCTION budget._headroom(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_keep boolean := p_config.on_expiry = 'keep';
+    v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_missing numeric;
+    v_held numeric;
+    v_verdict budget.verdict;
+BEGIN
+    v_verdict.budget := 'daily';
+    v_verdict.limit_amount := p_config.emergency_kill;
+    v_verdict.resets_at := v_window.ends_at;
+
+    SELECT
+        coalesce(sum(l.cost), 0),
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > p_now AND l.id IS DISTINCT FROM p_hold.id), 0)
+    INTO v_verdict.current_total, v_held
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= v_window.starts_at
+        AND l.created_at < v_window.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > p_now OR v_keep);
+    v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
+
+    -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
+    v_missing := p_amount - v_counted - v_verdict.remaining;
+    v_verdict.can_proceed := v_missing <= 0 OR (p_hold.id IS NOT NULL AND p_amount <= v_counted);
+    IF v_verdict.can_proceed THEN
+        v_verdict.reason := 'granted';
+    ELSIF p_amount > v_verdict.limit_amount THEN
+        v_verdict.reason := 'too_large';
+    ELSIF v_missing > v_held THEN
+        v_verdict.reason := 'exhausted';
+        v_verdict.retry_at := v_verdict.resets_at;
+    ELSE
+        v_verdict.reason := 'in_flight';
+        v_verdict.retry_at := least(
+            v_verdict.resets_at,
+            budget._freed_at(v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, v_keep)
+        );
+    END IF;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._headroom(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
+own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
+-- end functions/_internal/_headroom.sql
+
+-- begin functions/_internal/_decide.sql
+CREATE OR REPLACE FUNCTION budget._decide(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_verdict budget.verdict := budget._headroom(p_config, p_amount, p_service_name, p_metadata, p_now, p_hold);
+BEGIN
+    IF p_config.frozen THEN
+        v_verdict.can_proceed := false;
+        v_verdict.reason := 'frozen';
+        v_verdict.retry_at := NULL;
+    ELSIF p_service_name = ANY (p_config.exempt_services) THEN
+        v_verdict.can_proceed := true;
+        v_verdict.reason := 'granted';
+        v_verdict.retry_at := NULL;
+    END IF;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._decide(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._decide(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The verdict on an amount: the headroom, the freeze that refuses everyone, and the services that no limit refuses.';
+-- end functions/_internal/_decide.sql
+
+-- begin functions/_internal/_replay.sql
+CREATE OR REPLACE FUNCTION budget._replay(
+    p_config budget._config,
+    p_estimate numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_row public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_first jsonb := jsonb_build_object(
+        'estimated_cost', p_row.metadata -> 'requested_cost',
+        'service_name', p_row.service_name,
+        'metadata', p_row.metadata -> 'original_metadata'
+    );
+    v_now jsonb := jsonb_build_object(
+        'estimated_cost', p_estimate::text,
+        'service_name', p_service_name,
+        'metadata', p_metadata
+    );
+    v_verdict budget.verdict;
+BEGIN
+    IF (p_row.metadata ->> 'requested_cost')::numeric IS DISTINCT FROM p_estimate
+        OR v_first - 'estimated_cost' <> v_now - 'estimated_cost'
+    THEN
+        RAISE EXCEPTION 'the reservation id % was used before with other arguments', p_row.id
+            USING ERRCODE = 'PB003',
+            DETAIL = format('First: %s. Now: %s.', v_first, v_now),
+            HINT = 'Repeat a reservation with the arguments it was made with, or take a new id.';
+    END IF;
+    v_verdict := budget._headroom(p_config, 0, p_service_name, p_metadata, p_now, p_row);
+    v_verdict.can_proceed := coalesce(p_row.expires_at > p_now, false);
+    v_verdict.reason := CASE WHEN v_verdict.can_proceed THEN 'replayed' ELSE 'ended' END;
+    v_verdict.retry_at := NULL;
+    IF v_verdict.can_proceed THEN
+        v_verdict.reservation_id := p_row.id;
+        v_verdict.expires_at := p_row.expires_at;
+    END IF;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._replay(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';
+-- end functions/_internal/_replay.sql
+
+-- begin functions/_internal/_insert_hold.sql
+CREATE OR REPLACE FUNCTION budget._insert_hold(
+    p_verdict budget.verdict,
+    p_estimate numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
+    VALUES (
+        p_verdict.reservation_id,
+        p_service_name,
+        p_estimate,
+        jsonb_build_object(
+            'type', 'reservation',
+            'original_metadata', p_metadata,
+            'requested_cost', p_estimate::text,
+            'estimated_cost', p_estimate::text,
+            'reserved_at', budget._iso(p_now)
+        ),
+        p_now,
+        p_verdict.expires_at
+    )
+    ON CONFLICT (id) DO NOTHING;
+    -- Under the advisory lock a direct writer can take the id between our look and our insert.
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_verdict.reservation_id
+            USING ERRCODE = 'PB003',
+            DETAIL = 'A ledger row with this id was written outside budget.reserve.',
+            HINT = 'Take a new id.';
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) IS
+'Writes the hold of a granted verdict into the ledger. Errors: PB003 when the id was taken meanwhile.';
+-- end functions/_internal/_insert_hold.sql
+
+-- begin functions/_internal/_write_escalation.sql
+CREATE OR REPLACE FUNCTION budget._write_escalation(
+    p_id uuid,
+    p_kind text,
+    p_severity text,
+    p_component text,
+    p_operation text,
+    p_reason text,
+    p_context jsonb,
+    p_work_order_id uuid,
+    p_status text
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_now timestamptz := budget._now();
+BEGIN
+    INSERT INTO public.escalations (
+        id, work_order_id, trigger_type, reason, context, status, resolved_at, created_at, updated_at
+    )
+    VALUES (
+        p_id,
+        -- A work order that is not in the table has its id in the context alone: the key would refuse it.
+        (SELECT w.id FROM public.work_orders AS w WHERE w.id = p_work_order_id),
+        p_kind,
+        p_reason,
+        p_context || jsonb_build_object(
+            'severity', p_severity,
+            'component', p_component,
+            'operation', p_operation,
+            'error', p_reason,
+            'work_order_id', p_work_order_id
+        ),
+        p_status,
+        CASE WHEN p_status = 'resolved' THEN v_now END,
+        v_now,
+        v_now
+    )
+    ON CONFLICT (id) DO NOTHING;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text) IS
+'Writes one row into public.escalations; an id that is there already is left as it is.';
+-- end functions/_internal/_write_escalation.sql
+
+-- begin functions/_internal/_escalate_once.sql
+-- One escalation per kind, day and subject, without an index of its own: the id is derived from the three. Writers
+-- meet in a try-lock, so that nobody ever waits for another's open transaction; whoever finds it taken leaves the
+-- escalation to its holder, and should that one roll back, the next decision finds the same state and writes it.
+CREATE OR REPLACE FUNCTION budget._escalate_once(
+    p_kind text,
+    p_day date,
+    p_subject text,
+    p_severity text,
+    p_reason text,
+    p_figures jsonb,
+    p_work_order_id uuid
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_id uuid := md5(concat_ws('/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), p_subject))::uuid;
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
+        AND pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))
+    THEN
+        PERFORM budget._write_escalation(
+            v_id, p_kind, p_severity, 'budget', p_kind, p_reason,
+            p_figures || jsonb_build_object('day', p_day, 'subject', p_subject), p_work_order_id, 'pending'
+        );
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalate_once(text, date, text, text, text, jsonb, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_once(text, date, text, text, text, jsonb, uuid) IS
+'Writes an escalation unless one of this kind, day and subject is there.';
+-- end functions/_internal/_escalate_once.sql
+
+-- begin functions/_internal/_escalate_caps.sql
+-- Judged by state, not by edge: spend that was written directly never crosses an edge that a function could see.
+CREATE OR REPLACE FUNCTION budget._escalate_caps(
+    p_config budget._config,
+    p_total numeric,
+    p_at timestamptz
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_day date;
+    v_cap record;
+BEGIN
+    -- least() passes over the caps that are absent. The common case ends here.
+    IF p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
+        RETURN;
+    END IF;
+    v_day := w.day FROM budget._window(p_at, p_config.timezone) AS w;
+    FOR v_cap IN
+        SELECT *
+        FROM (
+            VALUES
+            ('daily_soft_cap', p_config.daily_soft_cap, 'warning'),
+            ('daily_hard_cap', p_config.daily_hard_cap, 'high'),
+            ('emergency_kill', p_config.emergency_kill, 'critical')
+        ) AS c (name, amount, severity)
+        WHERE c.amount <= p_total
+    LOOP
+        PERFORM budget._escalate_once(
+            'budget_' || v_cap.name, v_day, 'daily', v_cap.severity,
+            format(
+                'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
+                v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill
+            ),
+            jsonb_build_object(
+                'current_total', p_total::text,
+                'cap', v_cap.amount::text,
+                'limit_amount', p_config.emergency_kill::text
+            ),
+            NULL
+        );
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalate_caps(budget._config, numeric, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_caps(budget._config, numeric, timestamptz) IS
+'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
+-- end functions/_internal/_escalate_caps.sql
+
+-- begin functions/_internal/_escalate_refusal.sql
+CREATE OR REPLACE FUNCTION budget._escalate_refusal(
+    p_config budget._config,
+    p_verdict budget.verdict,
+    p_estimate numeric,
+    p_service_name text,
+    p_at timestamptz,
+    p_work_order_id uuid
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
+    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name);
+BEGIN
+    PERFORM budget._escalate_once(
+        'budget_refused', v_day, v_subject, 'critical',
+        format(
+            'Daily budget limit: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
+            v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+        ),
+        jsonb_build_object(
+            'verdict_reason', p_verdict.reason,
+            'current_total', p_verdict.current_total::text,
+            'estimated_cost', p_estimate::text,
+            'limit_amount', p_verdict.limit_amount::text,
+            'remaining', p_verdict.remaining::text
+        ),
+        p_work_order_id
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalate_refusal(
+    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_refusal(
+    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+) IS 'One escalation per subject (a service, or a work order) and day for a refusal, with the figures behind it.';
+-- end functions/_internal/_escalate_refusal.sql
+
+-- begin functions/_internal/_reserve.sql
+-- The one body of both variants. Lock first, then one reading of the clock, then configuration and sum: each of them
+-- is a statement of its own, so that it sees all that was committed before the lock was granted.
+CREATE OR REPLACE FUNCTION budget._reserve(
+    p_lock text,
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_reservation_id uuid,
+    p_ttl interval,
+    p_work_order_id uuid
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_estimate numeric := budget._money(p_estimated_cost, 'p_estimated_cost');
+    v_service_name text := budget._service_name(p_service_name);
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
+    v_lock_timeout text;
+    v_now timestamptz;
+    v_config budget._config;
+    v_row public.cost_tracking;
+    v_verdict budget.verdict;
+BEGIN
+    PERFORM budget._require_read_committed();
+    v_lock_timeout := budget._begin_write();
+    PERFORM budget._serialise(p_lock);
+    v_now := budget._now();
+    v_config := budget._require_config();
+
+    IF p_reservation_id IS NOT NULL THEN
+        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+    END IF;
+    IF v_row.id IS NOT NULL THEN
+        v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
+    ELSE
+        v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
+        IF v_verdict.can_proceed THEN
+            v_verdict.reservation_id := coalesce(p_reservation_id, gen_random_uuid());
+            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+            PERFORM budget._insert_hold(v_verdict, v_estimate, v_service_name, v_metadata, v_now);
+            PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
+        ELSE
+            PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);
+            PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
+        END IF;
+    END IF;
+
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) IS
+'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
+day for the service, or for the work order where one is given.';
+-- end functions/_internal/_reserve.sql
+
+-- begin functions/_internal/_lock_hold.sql
+CREATE OR REPLACE FUNCTION budget._lock_hold(p_reservation_id uuid)
+RETURNS public.cost_tracking
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_row public.cost_tracking;
+BEGIN
+    SELECT l.*
+    INTO v_row
+    FROM public.cost_tracking AS l
+    WHERE
+        l.id = p_reservation_id
+        AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no reservation with the id %', coalesce(p_reservation_id::text, 'null')
+            USING ERRCODE = 'PB002',
+            DETAIL = 'No such row is in the ledger, or the row is plain spend that never was a hold.',
+            HINT = 'If the money was spent, record it: budget.record(actual_cost, service_name).';
+    END IF;
+    RETURN v_row;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lock_hold(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_hold(uuid) IS
+'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+-- end functions/_internal/_lock_hold.sql
+
+-- begin functions/_internal/_forbid.sql
+CREATE OR REPLACE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text)
+RETURNS void
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'the reservation % cannot be %: it is %', p_row.id, p_operation, p_row.metadata ->> 'type'
+        USING ERRCODE = 'PB004',
+        DETAIL = format('In the ledger: %s at cost %s. Given: %s.', p_row.metadata ->> 'type', p_row.cost, p_given),
+        HINT = 'What is booked stays booked. For spend beyond it, call budget.record; for a new call, budget.reserve.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._forbid(public.cost_tracking, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._forbid(public.cost_tracking, text, text) IS
+'Errors: PB004, with the state that the ledger has and what was asked for.';
+-- end functions/_internal/_forbid.sql
+
+-- begin functions/_internal/_outcome.sql
+CREATE OR REPLACE FUNCTION budget._outcome(p_row public.cost_tracking)
+RETURNS budget.outcome
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_outcome budget.outcome;
+BEGIN
+    v_outcome.reservation_id := p_row.id;
+    v_outcome.status := p_row.metadata ->> 'type';
+    v_outcome.estimated_cost := (p_row.metadata ->> 'estimated_cost')::numeric;
+    v_outcome.actual_cost := p_row.cost;
+    v_outcome.over_limit := CASE
+        WHEN p_row.metadata ? 'over_limit' THEN (p_row.metadata ->> 'over_limit')::boolean
+        ELSE false
+    END;
+    v_outcome.late := coalesce((p_row.metadata ->> 'late')::boolean, false);
+    RETURN v_outcome;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._outcome(public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._outcome(public.cost_tracking) IS 'A ledger row as an outcome.';
+-- end functions/_internal/_outcome.sql
+
+-- begin functions/_internal/_total_after.sql
+-- No decision lock: the money is spent, whatever the answer. What this sees of others is a committed reading.
+CREATE OR REPLACE FUNCTION budget._total_after(
+    p_config budget._config,
+    p_actual numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_before budget.verdict;
+BEGIN
+    IF p_config.error IS NOT NULL OR p_actual <= v_counted THEN
+        RETURN NULL;
+    END IF;
+    v_before := budget._headroom(p_config, 0, p_service_name, p_metadata, p_now, p_hold);
+    RETURN v_before.current_total - v_counted + p_actual;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._total_after(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._total_after(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The total of the window once the amount is booked; NULL where it need not be summed, because the amount is no more than
+the hold counts, or cannot be, because the configuration is broken.';
+-- end functions/_internal/_total_after.sql
+
+-- begin functions/_internal/_over_limit.sql
+CREATE OR REPLACE FUNCTION budget._over_limit(p_config budget._config, p_total numeric)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_config.error IS NOT NULL THEN
+        RETURN NULL; -- no limit is known
+    END IF;
+    RETURN coalesce(p_total > p_config.emergency_kill, false);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._over_limit(budget._config, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._over_limit(budget._config, numeric) IS
+'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';
+-- end functions/_internal/_over_limit.sql
+
+-- begin functions/_internal/_escalate_spend.sql
+CREATE OR REPLACE FUNCTION budget._escalate_spend(
+    p_config budget._config,
+    p_total numeric,
+    p_row public.cost_tracking
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_total IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM budget._escalate_caps(p_config, p_total, p_row.created_at);
+    IF budget._over_limit(p_config, p_total) THEN
+        PERFORM budget._escalate_once(
+            'budget_overrun',
+            (SELECT w.day FROM budget._window(p_row.created_at, p_config.timezone) AS w),
+            p_row.id::text,
+            'critical',
+            format(
+                'The day''s budget is overrun: %s spent %s and leaves the day at %s of %s.',
+                p_row.service_name, p_row.cost, p_total, p_config.emergency_kill
+            ),
+            jsonb_build_object(
+                'service_name', p_row.service_name,
+                'estimated_cost', p_row.metadata ->> 'estimated_cost',
+                'actual_cost', p_row.cost::text,
+                'current_total', p_total::text,
+                'limit_amount', p_config.emergency_kill::text
+            ),
+            NULL
+        );
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalate_spend(budget._config, numeric, public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_spend(budget._config, numeric, public.cost_tracking) IS
+'Escalates the caps that the total has reached, and the row that took it above the limit.';
+-- end functions/_internal/_escalate_spend.sql
+
+-- begin functions/_internal/_recorded.sql
+CREATE OR REPLACE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb)
+RETURNS public.cost_tracking
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_row public.cost_tracking;
+BEGIN
+    SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_id;
+    IF v_row.metadata ? 'recorded_at'
+        AND v_row.cost = p_actual
+        AND v_row.service_name = p_service_name
+        AND v_row.metadata -> 'original_metadata' = p_metadata
+    THEN
+        RETURN v_row;
+    END IF;
+    RAISE EXCEPTION 'the id % was used before with other arguments', p_id
+        USING ERRCODE = 'PB003',
+        DETAIL = format(
+            'In the ledger: %s of service %s, metadata %s. Now: %s of service %s, metadata %s.',
+            v_row.cost, v_row.service_name, v_row.metadata, p_actual, p_service_name, p_metadata
+        ),
+        HINT = 'Repeat a record with the arguments it was made with, or take a new id.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) IS
+'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+-- end functions/_internal/_recorded.sql
+
+-- begin functions/_internal/_kept_metadata.sql
+-- A direct writer replaces the whole metadata, as the handover does. What the row must not lose is kept from the old
+-- one, the step that is taken is noted, and the writer's own keys stand between the two.
+CREATE OR REPLACE FUNCTION budget._kept_metadata(
+    p_old public.cost_tracking,
+    p_new public.cost_tracking,
+    p_now timestamptz
+)
+RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_fixed CONSTANT text[] := ARRAY[
+        'reserved_at', 'estimated_cost', 'requested_cost', 'original_metadata',
+        'extended_at', 'expired_at', 'cancelled_at', 'settled_at', 'late'
+    ];
+    c_kept CONSTANT text[] := c_fixed || ARRAY['cancel_reason', 'over_limit'];
+    v_old text := p_old.metadata ->> 'type';
+    v_new text := p_new.metadata ->> 'type';
+    v_kept jsonb := jsonb_object_agg(k.key, k.value) FROM jsonb_each(p_old.metadata) AS k WHERE k.key = ANY (c_kept);
+    v_step jsonb := '{}';
+BEGIN
+    -- A hold that another writer made has none of our keys: its cost is its estimate.
+    v_kept := jsonb_build_object('reserved_at', budget._iso(p_old.created_at), 'estimated_cost', p_old.cost::text)
+        || coalesce(v_kept, '{}');
+
+    IF v_new = 'reservation' THEN
+        v_step := jsonb_build_object('estimated_cost', p_new.cost::text);
+        IF p_new.cost <> p_old.cost OR p_new.expires_at <> p_old.expires_at THEN
+            v_step := v_step || jsonb_build_object('extended_at', budget._iso(p_now));
+        END IF;
+    ELSIF v_new <> v_old THEN
+        v_step := jsonb_build_object(
+            CASE v_new WHEN 'actual' THEN 'settled_at' ELSE v_new || '_at' END, budget._iso(p_now)
+        );
+        -- Late: the hold had ended, or had passed its expiry, reclaimed or not.
+        IF v_new <> 'expired' AND (v_old <> 'reservation' OR p_old.expires_at <= p_now) THEN
+            v_step := v_step || '{"late": true}';
+        END IF;
+    END IF;
+    RETURN v_kept || (p_new.metadata - c_fixed) || v_step;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._kept_metadata(public.cost_tracking, public.cost_tracking, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._kept_metadata(public.cost_tracking, public.cost_tracking, timestamptz) IS
+'The metadata of a hold after an update: what is kept of the old, the writer''s own keys, and the step taken.';
+-- end functions/_internal/_kept_metadata.sql
+
+-- begin functions/_internal/_guard_hold.sql
+-- The state machine of a hold, for our own functions and for direct writers alike. It also keeps the books: whoever
+-- moves a hold to another state gets its times, its estimate and its lateness kept, and its expiry cleared.
+CREATE OR REPLACE FUNCTION budget._guard_hold()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_old text := OLD.metadata ->> 'type';
+    v_new text := NEW.metadata ->> 'type';
+    v_now timestamptz := budget._now();
+    v_fault text;
+BEGIN
+    v_fault := CASE
+        WHEN v_old IS DISTINCT FROM 'reservation' AND NOT coalesce(OLD.metadata ? 'reserved_at', false)
+            THEN 'it is spend, and spend cannot become a hold'
+        WHEN (NEW.id, NEW.service_name, NEW.created_at) IS DISTINCT FROM (OLD.id, OLD.service_name, OLD.created_at)
+            THEN 'its id, service and creation time cannot change'
+        WHEN v_new IS NULL OR v_new NOT IN ('reservation', 'actual', 'cancelled', 'expired')
+            THEN 'metadata.type must say what became of it'
+        WHEN v_new <> v_old
+            AND v_old || '>' || v_new NOT IN (
+                'reservation>actual', 'reservation>cancelled', 'reservation>expired',
+                'expired>actual', 'expired>cancelled', 'cancelled>actual'
+            )
+            THEN 'it cannot go from one of these states to the other'
+        WHEN v_new = v_old AND v_new <> 'reservation' AND NEW.cost <> OLD.cost
+            THEN 'the cost of an ended hold cannot change'
+        WHEN v_new = 'cancelled' AND NEW.cost <> 0
+            THEN 'a cancelled hold costs nothing'
+    END;
+    IF v_fault IS NOT NULL THEN
+        RAISE EXCEPTION 'the ledger row % cannot be changed like this: %', OLD.id, v_fault
+            USING ERRCODE = 'PB004',
+            DETAIL = format(
+                'State %s, cost %s; asked for state %s, cost %s.',
+                coalesce(v_old, 'none'), OLD.cost, coalesce(v_new, 'none'), NEW.cost
+            ),
+            HINT = 'Use budget.settle, budget.cancel or budget.extend; a hold may also be deleted.';
+    END IF;
+
+    IF v_new = 'reservation' THEN
+        NEW.expires_at := coalesce(NEW.expires_at, OLD.expires_at);
+    ELSE
+        NEW.expires_at := NULL;
+    END IF;
+    NEW.metadata := budget._kept_metadata(OLD, NEW, v_now);
+    RETURN NEW;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
+COMMENT ON FUNCTION budget._guard_hold() IS
+'Trigger on ledger rows that began as a hold, or are to become one: allows the moves of the state machine alone.
+Errors: PB004.';
+-- end functions/_internal/_guard_hold.sql
+
+-- begin functions/_internal/_adopt_hold.sql
+-- A hold that another writer inserts, such as the handover's own function, must lapse like every other.
+CREATE OR REPLACE FUNCTION budget._adopt_hold()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    NEW.created_at := coalesce(NEW.created_at, budget._now());
+    NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
+    RETURN NEW;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
+COMMENT ON FUNCTION budget._adopt_hold() IS
+'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl.';
+-- end functions/_internal/_adopt_hold.sql
+
+-- begin functions/_internal/_note_change.sql
+CREATE OR REPLACE FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_new text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM budget._write_escalation(
+        gen_random_uuid(), p_kind, 'info', 'budget', p_kind, p_reason,
+        jsonb_build_object('old', p_old, 'new', p_new, 'changed_by', session_user),
+        NULL, 'resolved'
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._note_change(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._note_change(text, text, text, text) IS
+'Keeps who changed a setting, from what to what, as an escalation of severity info that is resolved already.';
+-- end functions/_internal/_note_change.sql
+
+-- begin functions/_internal/_freeze_state.sql
+-- The row may have been written by hand: whatever it holds, it freezes, and what can be read of it is shown.
+CREATE OR REPLACE FUNCTION budget._freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamptz)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    SELECT c.value INTO reason FROM public.system_config AS c WHERE c.key = 'budget_freeze';
+    frozen := FOUND;
+    IF frozen THEN
+        since := (reason::jsonb ->> 'since')::timestamptz;
+        reason := coalesce(reason::jsonb ->> 'reason', reason);
+    END IF;
+EXCEPTION WHEN data_exception THEN
+    RETURN; -- not ours: shown as it is
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._freeze_state() FROM PUBLIC;
+COMMENT ON FUNCTION budget._freeze_state() IS 'The kill switch: is it on, why, and since when?';
+-- end functions/_internal/_freeze_state.sql
+
+-- begin functions/_internal/_price.sql
+CREATE OR REPLACE FUNCTION budget._price(p_proposer text, p_profile jsonb, p_key text)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_price numeric;
+BEGIN
+    IF jsonb_typeof(p_profile -> p_key) = 'number' THEN
+        v_price := (p_profile ->> p_key)::numeric;
+    END IF;
+    IF v_price >= 0 THEN
+        RETURN v_price;
+    END IF;
+    RAISE EXCEPTION 'the proposer % has no price', p_proposer
+        USING ERRCODE = 'PB005',
+        DETAIL = format('cost_profile.%s is %s.', p_key, coalesce((p_profile -> p_key)::text, 'missing')),
+        HINT = 'Set it in public.proposer_configs, as a number per token.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._price(text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._price(text, jsonb, text) IS
+'One price of a proposer''s cost profile, per token. Errors: PB005 when it is missing or no amount.';
+-- end functions/_internal/_price.sql
+
+-- begin functions/_internal/_reading.sql
+-- Views run their functions with the reader's rights, and a reader may call nothing but this one of the internal ones.
+CREATE OR REPLACE FUNCTION budget._reading()
+RETURNS TABLE (
+    now timestamptz,
+    day date,
+    starts_at timestamptz,
+    ends_at timestamptz,
+    timezone text,
+    daily_soft_cap numeric,
+    daily_hard_cap numeric,
+    emergency_kill numeric,
+    on_expiry text,
+    frozen boolean,
+    frozen_reason text,
+    unknown_keys text[],
+    config_error text
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_config budget._config := budget._read_config();
+BEGIN
+    now := budget._now();
+    timezone := v_config.timezone;
+    SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._window(now, timezone) AS w;
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    on_expiry := v_config.on_expiry;
+    SELECT f.frozen, f.reason INTO frozen, frozen_reason FROM budget._freeze_state() AS f;
+    config_error := v_config.error;
+    IF config_error IS NULL THEN
+        unknown_keys := ARRAY(
+            SELECT k.key
+            FROM public.system_config AS c, jsonb_object_keys(c.value::jsonb) AS k (key)
+            WHERE
+                c.key = 'budget_limits'
+                AND k.key NOT IN (
+                    'daily_soft_cap', 'daily_hard_cap', 'emergency_kill',
+                    'timezone', 'reservation_ttl', 'on_expiry', 'exempt_services'
+                )
+            ORDER BY k.key
+        );
+    END IF;
+    RETURN NEXT;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._reading() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._reading() TO budget_reader;
+COMMENT ON FUNCTION budget._reading() IS 'The clock, the window and the configuration that the views share. Never fails.';
+-- end functions/_internal/_reading.sql
+
+-- begin functions/reserve.sql
+CREATE OR REPLACE FUNCTION budget.reserve(
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}',
+    p_reservation_id uuid DEFAULT NULL,
+    p_ttl interval DEFAULT NULL
+)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN NEXT budget._reserve(
+        'table', p_estimated_cost, p_service_name, p_metadata, p_reservation_id, p_ttl, NULL
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller;
+COMMENT ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) IS
+'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+
+p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
+p_service_name    who will spend it, 1 to 200 characters
+p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
+p_reservation_id  the hold''s id, which makes a repeat safe: the same id with the same arguments is charged once; made
+                  here when it is NULL
+p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
+                  the limits'' reservation_ttl
+
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
+(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
+id''s hold has ended: do not spend on it).
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
+configuration; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction; plain writers of the ledger, autovacuum and
+CREATE INDEX wait for it, readers do not.';
+-- end functions/reserve.sql
+
+-- begin functions/reserve_advisory.sql
+CREATE OR REPLACE FUNCTION budget.reserve_advisory(
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}',
+    p_reservation_id uuid DEFAULT NULL,
+    p_ttl interval DEFAULT NULL
+)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN NEXT budget._reserve(
+        'advisory', p_estimated_cost, p_service_name, p_metadata, p_reservation_id, p_ttl, NULL
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) TO budget_caller;
+COMMENT ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) IS
+'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+
+p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
+p_service_name    who will spend it, 1 to 200 characters
+p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
+p_reservation_id  the hold''s id, which makes a repeat safe: the same id with the same arguments is charged once; made
+                  here when it is NULL
+p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
+                  the limits'' reservation_ttl
+
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
+(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
+id''s hold has ended: do not spend on it).
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
+configuration; 55P03 lock wait.
+Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
+transaction; other reservations wait for it, while plain writers of the ledger, autovacuum and CREATE INDEX go on.';
+-- end functions/reserve_advisory.sql
+
+-- begin functions/check.sql
+CREATE OR REPLACE FUNCTION budget.check(
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}'
+)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN NEXT budget._decide(
+        budget._require_config(),
+        budget._money(p_estimated_cost, 'p_estimated_cost'),
+        budget._service_name(p_service_name),
+        budget._metadata(p_metadata),
+        budget._now(),
+        NULL
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.check(numeric, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO budget_caller;
+COMMENT ON FUNCTION budget.check(numeric, text, jsonb) IS
+'The verdict that budget.reserve would give now. It reserves nothing, so that the answer may be stale by the time it is
+read: never spend on it. One row, with no reservation_id.
+
+p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
+p_service_name    who would spend it, 1 to 200 characters
+p_metadata        a JSON object, at most 64 KiB
+
+Errors: 22023, 22003 bad argument; PB005 broken configuration.
+Locks: none. It changes nothing, and works at any isolation level, read-only and on a standby.';
+-- end functions/check.sql
+
+-- begin functions/extend.sql
+CREATE OR REPLACE FUNCTION budget.extend(
+    p_reservation_id uuid,
+    p_new_estimate numeric DEFAULT NULL,
+    p_ttl interval DEFAULT NULL
+)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_estimate numeric := CASE WHEN p_new_estimate IS NOT NULL THEN budget._money(p_new_estimate, 'p_new_estimate') END;
+    v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
+    v_lock_timeout text;
+    v_row public.cost_tracking;
+    v_now timestamptz;
+    v_config budget._config;
+    v_verdict budget.verdict;
+    v_expires_at timestamptz;
+BEGIN
+    PERFORM budget._require_read_committed();
+    v_lock_timeout := budget._begin_write();
+    -- The own row first, then the decision lock: the one order that every function keeps.
+    v_row := budget._lock_hold(p_reservation_id);
+    PERFORM budget._serialise('advisory');
+    v_now := budget._now();
+    v_config := budget._require_config();
+    IF v_row.expires_at IS NULL THEN
+        PERFORM budget._forbid(v_row, 'extended', 'a longer life');
+    END IF;
+
+    v_estimate := coalesce(v_estimate, v_row.cost);
+    v_verdict := budget._decide(
+        v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
+    );
+    IF v_verdict.can_proceed THEN
+        v_expires_at := CASE
+            WHEN v_ttl IS NULL AND v_row.expires_at > v_now THEN v_row.expires_at
+            ELSE v_now + coalesce(v_ttl, v_config.reservation_ttl)
+        END;
+        UPDATE public.cost_tracking AS l
+        SET cost = v_estimate, expires_at = v_expires_at
+        WHERE l.id = v_row.id AND (l.cost <> v_estimate OR l.expires_at <> v_expires_at);
+        v_verdict.reservation_id := v_row.id;
+        v_verdict.expires_at := v_expires_at;
+        PERFORM budget._escalate_caps(
+            v_config,
+            v_verdict.current_total - budget._counted(v_config, v_now, v_row) + v_estimate,
+            v_row.created_at
+        );
+    ELSE
+        PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_row.created_at);
+        PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_row.service_name, v_row.created_at, NULL);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.extend(uuid, numeric, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.extend(uuid, numeric, interval) TO budget_caller;
+COMMENT ON FUNCTION budget.extend(uuid, numeric, interval) IS
+'Sets the total estimate of an open hold, moves its expiry, or both: all or nothing. One row: the verdict.
+
+p_reservation_id  the hold; one that has lapsed is revived if there is room
+p_new_estimate    the new total (not an addition), in the currency of the limits; NULL leaves it as it is
+p_ttl             the hold lapses this long from now, at most 24 hours; NULL leaves the expiry of an open hold as it is
+                  and gives a lapsed one the limits'' reservation_ttl
+
+The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is refused
+by a freeze alone. Refused, it stays as it was.
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended; PB005
+broken configuration; 55P03 lock wait.
+Locks: the hold''s own row, then those of budget.reserve_advisory.';
+-- end functions/extend.sql
+
+-- begin functions/settle.sql
+CREATE OR REPLACE FUNCTION budget.settle(
+    p_reservation_id uuid,
+    p_actual_cost numeric,
+    p_metadata jsonb DEFAULT '{}'
+)
+RETURNS SETOF budget.outcome
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_actual numeric := budget._money(p_actual_cost, 'p_actual_cost');
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_lock_timeout text := budget._begin_write();
+    v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
+    v_now timestamptz := budget._now();
+    v_config budget._config;
+    v_total numeric;
+BEGIN
+    IF v_row.metadata ->> 'type' = 'actual' THEN
+        IF v_row.cost <> v_actual THEN
+            PERFORM budget._forbid(v_row, 'settled', 'cost ' || v_actual);
+        END IF;
+    ELSE
+        v_config := budget._read_config();
+        v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
+        UPDATE public.cost_tracking AS l
+        SET
+            cost = v_actual,
+            metadata = v_metadata || jsonb_build_object(
+                'type', 'actual',
+                'over_limit', budget._over_limit(v_config, v_total)
+            )
+        WHERE l.id = v_row.id
+        RETURNING l.* INTO v_row;
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT budget._outcome(v_row);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.settle(uuid, numeric, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.settle(uuid, numeric, jsonb) TO budget_caller;
+COMMENT ON FUNCTION budget.settle(uuid, numeric, jsonb) IS
+'Turns a hold into the spend it became. One row: the outcome.
+
+p_reservation_id  the hold, also one that has lapsed, expired or was cancelled: the money was spent (late = true)
+p_actual_cost     what the call cost, in the currency of the limits; at most 12 decimals, rounded up; it may exceed the
+                  estimate and is recorded in full
+p_metadata        a JSON object, at most 64 KiB, merged into the row beside the original metadata
+
+Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL while
+the configuration is broken. The spend is posted to the day that admitted the hold.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock wait.
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+-- end functions/settle.sql
+
+-- begin functions/cancel.sql
+CREATE OR REPLACE FUNCTION budget.cancel(
+    p_reservation_id uuid,
+    p_reason text DEFAULT NULL
+)
+RETURNS SETOF budget.outcome
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)));
+    v_lock_timeout text := budget._begin_write();
+    v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
+BEGIN
+    CASE v_row.metadata ->> 'type'
+        WHEN 'actual' THEN
+            PERFORM budget._forbid(v_row, 'cancelled', 'state cancelled');
+        WHEN 'cancelled' THEN
+            NULL; -- a repeat: the first reason stands
+        ELSE
+            -- The row stays, at cost 0: a late settle, a repeat and an audit still find it.
+            UPDATE public.cost_tracking AS l
+            SET cost = 0, metadata = v_reason || '{"type": "cancelled"}'
+            WHERE l.id = v_row.id
+            RETURNING l.* INTO v_row;
+    END CASE;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT budget._outcome(v_row);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.cancel(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.cancel(uuid, text) TO budget_caller;
+COMMENT ON FUNCTION budget.cancel(uuid, text) IS
+'Gives a hold''s money back because the call failed and cost nothing. One row: the outcome.
+
+p_reservation_id  the hold
+p_reason          why, kept in the row; optional
+
+The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
+settle the same reservation: that is recorded in full and marked late.
+Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+-- end functions/cancel.sql
+
+-- begin functions/record.sql
+CREATE OR REPLACE FUNCTION budget.record(
+    p_actual_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}',
+    p_id uuid DEFAULT NULL
+)
+RETURNS SETOF budget.outcome
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_actual numeric := budget._money(p_actual_cost, 'p_actual_cost');
+    v_service_name text := budget._service_name(p_service_name);
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_id uuid := coalesce(p_id, gen_random_uuid());
+    v_lock_timeout text := budget._begin_write();
+    v_config budget._config := budget._read_config();
+    v_now timestamptz;
+    v_total numeric;
+    v_row public.cost_tracking;
+BEGIN
+    -- The clock is read after the wait: a spend that waited past midnight belongs to the new day.
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    v_now := budget._now();
+    v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
+    INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
+    VALUES (
+        v_id,
+        v_service_name,
+        v_actual,
+        jsonb_build_object(
+            'type', 'actual',
+            'original_metadata', v_metadata,
+            'recorded_at', budget._iso(v_now),
+            'over_limit', budget._over_limit(v_config, v_total)
+        ),
+        v_now
+    )
+    ON CONFLICT (id) DO NOTHING
+    RETURNING l.* INTO v_row;
+
+    IF FOUND THEN
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
+    ELSE
+        v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT budget._outcome(v_row);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
+COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
+'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the outcome.
+
+p_actual_cost   what was spent, in the currency of the limits; at most 12 decimals, rounded up
+p_service_name  who spent it, 1 to 200 characters
+p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
+p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
+
+Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation level.';
+-- end functions/record.sql
+
+-- begin functions/expire.sql
+CREATE OR REPLACE FUNCTION budget.expire(p_limit integer DEFAULT 1000)
+RETURNS TABLE (expired integer, released numeric)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text;
+    v_now timestamptz;
+    v_keep boolean := (budget._read_config()).on_expiry = 'keep';
+BEGIN
+    IF p_limit IS NULL OR p_limit < 1 THEN
+        RAISE EXCEPTION 'p_limit must be at least 1'
+            USING ERRCODE = '22023',
+            DETAIL = format('It is %s.', coalesce(p_limit::text, 'null')),
+            HINT = 'Leave it out for batches of 1000 holds.';
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    v_now := budget._now();
+    WITH lapsed AS (
+        SELECT l.id, l.cost
+        FROM public.cost_tracking AS l
+        WHERE l.expires_at <= v_now
+        ORDER BY l.expires_at
+        LIMIT p_limit
+        FOR NO KEY UPDATE SKIP LOCKED -- whoever holds one of them now is settling, cancelling or extending it
+    ),
+
+    marked AS (
+        UPDATE public.cost_tracking AS l
+        SET
+            cost = CASE WHEN v_keep THEN l.cost ELSE 0 END,
+            metadata = l.metadata || '{"type": "expired"}'
+        FROM lapsed
+        WHERE l.id = lapsed.id
+        RETURNING lapsed.cost - l.cost AS released
+    )
+
+    SELECT count(*)::integer, coalesce(sum(m.released), 0)
+    INTO expired, released
+    FROM marked AS m;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.expire(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.expire(integer) TO budget_admin;
+COMMENT ON FUNCTION budget.expire(integer) IS
+'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or not.
+One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate as spent).
+
+p_limit  at most so many in this call; call it until expired is 0
+
+Errors: 22023 bad argument; 55P03 lock wait.
+Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';
+-- end functions/expire.sql
+
+-- begin functions/estimate.sql
+CREATE OR REPLACE FUNCTION budget.estimate(p_complexity_score numeric, p_hard_stop_required boolean)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_complex_from CONSTANT numeric := 1.0;
+    c_simple_below CONSTANT numeric := 0.3;
+    c_complex_cost CONSTANT numeric := 2.50;
+    c_medium_cost CONSTANT numeric := 1.00;
+    c_simple_cost CONSTANT numeric := 0.10;
+BEGIN
+    IF p_complexity_score IS NULL OR p_complexity_score IN ('NaN', 'Infinity', '-Infinity')
+        OR p_hard_stop_required IS NULL
+    THEN
+        RAISE EXCEPTION 'an estimate needs a finite complexity score, and whether a hard stop is required'
+            USING ERRCODE = '22023',
+            DETAIL = format(
+                'p_complexity_score is %s, p_hard_stop_required is %s.',
+                coalesce(p_complexity_score::text, 'null'), coalesce(p_hard_stop_required::text, 'null')
+            ),
+            HINT = 'Give a score, usually between 0 and 1, and true or false.';
+    END IF;
+    RETURN CASE
+        WHEN p_hard_stop_required OR p_complexity_score >= c_complex_from THEN c_complex_cost
+        WHEN p_complexity_score < c_simple_below THEN c_simple_cost
+        ELSE c_medium_cost
+    END;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.estimate(numeric, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.estimate(numeric, boolean) TO budget_caller;
+COMMENT ON FUNCTION budget.estimate(numeric, boolean) IS
+'The estimated cost of a routing decision, in three tiers.
+
+p_complexity_score    2.50 from a score of 1.0 on, 0.10 below 0.3, 1.00 between
+p_hard_stop_required  true: 2.50 whatever the score
+
+Errors: 22023 bad argument. Locks: none.';
+-- end functions/estimate.sql
+
+-- begin functions/estimate_tokens.sql
+CREATE OR REPLACE FUNCTION budget.estimate_tokens(
+    p_proposer text,
+    p_input_tokens bigint,
+    p_max_output_tokens bigint
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_profile jsonb;
+    v_input numeric;
+    v_output numeric;
+BEGIN
+    IF coalesce(p_input_tokens, -1) < 0 OR coalesce(p_max_output_tokens, -1) < 0 THEN
+        RAISE EXCEPTION 'token counts must be 0 or more'
+            USING ERRCODE = '22023',
+            DETAIL = format(
+                'p_input_tokens is %s, p_max_output_tokens is %s.',
+                coalesce(p_input_tokens::text, 'null'), coalesce(p_max_output_tokens::text, 'null')
+            ),
+            HINT = 'Count the prompt''s tokens, and give the ceiling that the call itself is given.';
+    END IF;
+    SELECT p.cost_profile INTO v_profile FROM public.proposer_configs AS p WHERE p.name = p_proposer;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no proposer named %', coalesce(p_proposer, 'null')
+            USING ERRCODE = '22023',
+            DETAIL = 'public.proposer_configs has no such name.',
+            HINT = 'An unknown proposer has no price, and is never taken for free.';
+    END IF;
+    v_input := budget._price(p_proposer, v_profile, 'input_cost_per_token');
+    v_output := budget._price(p_proposer, v_profile, 'output_cost_per_token');
+    RETURN budget._money(p_input_tokens * v_input + p_max_output_tokens * v_output, 'the estimate');
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.estimate_tokens(text, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.estimate_tokens(text, bigint, bigint) TO budget_caller;
+COMMENT ON FUNCTION budget.estimate_tokens(text, bigint, bigint) IS
+'The most that a call can cost, from the proposer''s prices: input tokens and the ceiling of output tokens.
+
+p_proposer           a name of proposer_configs, active or not
+p_input_tokens       tokens of the prompt
+p_max_output_tokens  the ceiling that the call is given
+
+Returns an amount in the currency of cost_profile, at most 12 decimals, rounded up.
+Errors: 22023 bad argument or unknown proposer; PB005 a price is missing or no amount; 22003 too large. Locks: none.';
+-- end functions/estimate_tokens.sql
+
+-- begin functions/estimate_from_history.sql
+CREATE OR REPLACE FUNCTION budget.estimate_from_history(
+    p_service_name text,
+    p_quantile numeric DEFAULT 0.9,
+    p_since interval DEFAULT '30 days'
+)
+RETURNS TABLE (estimate numeric, samples bigint)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_service_name text := budget._service_name(p_service_name);
+    -- As seconds: adding days to an instant would follow the caller's TimeZone.
+    v_seconds double precision := extract(EPOCH FROM p_since);
+BEGIN
+    IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 AND v_seconds < 'Infinity' THEN
+        RETURN QUERY
+        SELECT
+            percentile_disc(p_quantile::double precision) WITHIN GROUP (ORDER BY l.cost),
+            count(*)
+        FROM public.cost_tracking AS l
+        WHERE
+            l.service_name = v_service_name
+            AND l.created_at >= budget._now() - make_interval(secs => v_seconds)
+            AND l.metadata ->> 'type' = 'actual'
+            AND l.metadata ? 'estimated_cost';
+        RETURN;
+    END IF;
+    RAISE EXCEPTION 'a history needs a quantile of 0 to 1 and a span of time'
+        USING ERRCODE = '22023',
+        DETAIL = format(
+            'p_quantile is %s, p_since is %s.', coalesce(p_quantile::text, 'null'), coalesce(p_since::text, 'null')
+        ),
+        HINT = 'Nine calls of ten cost no more than p_quantile => 0.9.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.estimate_from_history(text, numeric, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.estimate_from_history(text, numeric, interval) TO budget_caller;
+COMMENT ON FUNCTION budget.estimate_from_history(text, numeric, interval) IS
+'What a service''s calls have cost: the exact quantile of the actual costs of its settled holds. One row.
+
+p_service_name  the service
+p_quantile      0 to 1; at 0.9 nine calls of ten cost no more than the estimate
+p_since         how far back, counted from now
+
+estimate is NULL, and samples 0, where nothing was settled. Amounts in the currency of the limits.
+Errors: 22023 bad argument. Locks: none.';
+-- end functions/estimate_from_history.sql
+
+-- begin functions/limits.sql
+CREATE OR REPLACE FUNCTION budget.limits()
+RETURNS TABLE (
+    daily_soft_cap numeric,
+    daily_hard_cap numeric,
+    emergency_kill numeric,
+    timezone text,
+    reservation_ttl interval,
+    on_expiry text,
+    exempt_services text[]
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_config budget._config := budget._require_config();
+BEGIN
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    timezone := v_config.timezone;
+    reservation_ttl := v_config.reservation_ttl;
+    on_expiry := v_config.on_expiry;
+    exempt_services := v_config.exempt_services;
+    RETURN NEXT;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.limits() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.limits() TO budget_caller, budget_admin, budget_reader;
+COMMENT ON FUNCTION budget.limits() IS
+'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits, NULL
+for a cap that is absent.
+Errors: PB005 broken configuration. Locks: none.';
+-- end functions/limits.sql
+
+-- begin functions/set_limits.sql
+CREATE OR REPLACE FUNCTION budget.set_limits(p_limits jsonb)
+RETURNS TABLE (
+    daily_soft_cap numeric,
+    daily_hard_cap numeric,
+    emergency_kill numeric,
+    timezone text,
+    reservation_ttl interval,
+    on_expiry text,
+    exempt_services text[]
+)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_given jsonb := budget._metadata(p_limits);
+    v_lock_timeout text := budget._begin_write();
+    v_old text;
+    v_new jsonb;
+    v_error text;
+BEGIN
+    -- Two changes at once must not each lose the other's keys: the later one waits here, whether the row is there or not.
+    PERFORM pg_advisory_xact_lock(hashtextextended('pgbudget/budget_limits', 0));
+    SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
+
+    v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
+    v_error := (budget._parse_config(v_new)).error;
+    IF v_error IS NULL AND v_given ? 'timezone'
+        AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
+    THEN
+        v_error := format('the server knows no time zone named %s', v_given ->> 'timezone');
+    END IF;
+    IF v_error IS NOT NULL THEN
+        RAISE EXCEPTION 'these limits cannot be set: %', v_error
+            USING ERRCODE = 'PB005',
+            DETAIL = format('The whole would be %s.', v_new),
+            HINT = 'Give all keys that belong together in one call. Nothing was changed.';
+    END IF;
+
+    INSERT INTO public.system_config AS c (key, value, description)
+    VALUES ('budget_limits', v_new::text, 'Limits of the budget, in force at once; change them with budget.set_limits')
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = budget._now();
+    PERFORM budget._note_change('budget_limits_changed', 'The budget limits were changed.', v_old, v_new::text);
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN QUERY SELECT l.* FROM budget.limits() AS l;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.set_limits(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.set_limits(jsonb) TO budget_admin;
+COMMENT ON FUNCTION budget.set_limits(jsonb) IS
+'Replaces the given keys of the limits and checks the whole. One row: the limits in force.
+
+p_limits  a JSON object with any of daily_soft_cap, daily_hard_cap, emergency_kill (numbers, in one currency),
+          timezone (a name of pg_timezone_names), reservation_ttl (text such as "1 hour", at most 24 hours),
+          on_expiry ("release" or "keep"), exempt_services (an array of names); keys it does not know are kept too
+
+Keys that are not given stay; over a broken configuration it starts from {}. The old and the new value are kept in an
+escalation of severity info. Decisions that take their lock after the commit see the new limits.
+Errors: 22023 not an object; PB005 the whole would be broken; 55P03 lock wait.
+Locks: the configuration''s row, until the end of the transaction.';
+-- end functions/set_limits.sql
+
+-- begin functions/freeze.sql
+CREATE OR REPLACE FUNCTION budget.freeze(p_reason text)
+RETURNS TABLE (frozen boolean, reason text, since timestamptz)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text;
+    v_value jsonb;
+BEGIN
+    IF coalesce(p_reason, '') = '' THEN
+        RAISE EXCEPTION 'a freeze needs a reason'
+            USING ERRCODE = '22023', DETAIL = 'p_reason is null or empty.', HINT = 'Whoever is refused will read it.';
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    v_value := jsonb_build_object('reason', p_reason, 'by', session_user, 'since', budget._iso(budget._now()));
+    INSERT INTO public.system_config (key, value, description)
+    VALUES ('budget_freeze', v_value::text, 'While this row is here nothing can be reserved; see budget.unfreeze')
+    ON CONFLICT (key) DO NOTHING; -- frozen already: the first reason stands
+    IF FOUND THEN
+        PERFORM budget._note_change('budget_frozen', 'The budget was frozen: ' || p_reason, NULL, v_value::text);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN QUERY SELECT f.frozen, f.reason, f.since FROM budget._freeze_state() AS f;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.freeze(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.freeze(text) TO budget_admin;
+COMMENT ON FUNCTION budget.freeze(text) IS
+'The kill switch: every reserve and extend that decides after this commit is refused, also for exempt services. Settle,
+cancel and record go on. One row: the freeze in force.
+
+p_reason  why; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
+
+Errors: 22023 no reason; 55P03 lock wait. Locks: one row of system_config; it waits for no reservation.';
+-- end functions/freeze.sql
+
+-- begin functions/unfreeze.sql
+CREATE OR REPLACE FUNCTION budget.unfreeze()
+RETURNS TABLE (frozen boolean, reason text, since timestamptz)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text := budget._begin_write();
+    v_value text;
+BEGIN
+    DELETE FROM public.system_config AS c WHERE c.key = 'budget_freeze' RETURNING c.value INTO v_value;
+    IF FOUND THEN
+        PERFORM budget._note_change('budget_unfrozen', 'The budget was unfrozen.', v_value, NULL);
+    END IF;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN QUERY SELECT f.frozen, f.reason, f.since FROM budget._freeze_state() AS f;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.unfreeze() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.unfreeze() TO budget_admin;
+COMMENT ON FUNCTION budget.unfreeze() IS
+'Ends a freeze; without one it changes nothing. One row: frozen is false.
+Errors: 55P03 lock wait. Locks: one row of system_config.';
+-- end functions/unfreeze.sql
+
+-- begin functions/version.sql
+CREATE OR REPLACE FUNCTION budget.version()
+RETURNS text
+LANGUAGE sql
+IMMUTABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT '1.0'::text;
+$function$;
+
+REVOKE ALL ON FUNCTION budget.version() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.version() TO budget_caller, budget_admin, budget_reader;
+COMMENT ON FUNCTION budget.version() IS
+'The version of this API, major.minor. A driver refuses a database that is behind it. Locks: none.';
+-- end functions/version.sql
+
+-- begin views/status.sql
+CREATE OR REPLACE VIEW budget.status AS
+SELECT
+    r.day,
+    r.timezone,
+    r.daily_soft_cap,
+    r.daily_hard_cap,
+    r.emergency_kill,
+    t.settled,
+    t.held,
+    r.emergency_kill - t.settled - t.held AS remaining,
+    round((t.settled + t.held) / nullif(r.emergency_kill, 0), 4) AS share_used,
+    o.open_holds,
+    o.oldest_hold,
+    r.frozen,
+    r.frozen_reason,
+    r.ends_at AS resets_at,
+    r.unknown_keys,
+    r.config_error
+FROM budget._reading() AS r
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NULL OR l.expires_at <= r.now), 0) AS settled,
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= r.starts_at
+        AND l.created_at < r.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > r.now OR r.on_expiry = 'keep')
+) AS t
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS open_holds,
+        min(l.created_at) AS oldest_hold
+    FROM public.cost_tracking AS l
+    WHERE l.expires_at > r.now
+) AS o;
+
+REVOKE ALL ON budget.status FROM PUBLIC;
+GRANT SELECT ON budget.status TO budget_reader;
+COMMENT ON VIEW budget.status IS
+'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used is
+(settled + held) / emergency_kill. settled, held and remaining are those of the day; open_holds and oldest_hold those of
+all days. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
+unknown_keys: keys of the limits that nothing enforces.';
+-- end views/status.sql
+
+-- begin views/open_holds.sql
+CREATE OR REPLACE VIEW budget.open_holds AS
+SELECT
+    l.id AS reservation_id,
+    l.service_name,
+    l.cost AS estimated_cost,
+    l.created_at AS reserved_at,
+    l.expires_at,
+    l.metadata -> 'original_metadata' AS metadata
+FROM budget._reading() AS r
+INNER JOIN public.cost_tracking AS l ON l.expires_at > r.now;
+
+REVOKE ALL ON budget.open_holds FROM PUBLIC;
+GRANT SELECT ON budget.open_holds TO budget_reader;
+COMMENT ON VIEW budget.open_holds IS
+'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s metadata.';
+-- end views/open_holds.sql
+
+-- begin views/daily_spend.sql
+CREATE OR REPLACE VIEW budget.daily_spend AS
+SELECT
+    (l.created_at AT TIME ZONE r.timezone)::date AS day,
+    l.service_name,
+    coalesce(sum(l.cost) FILTER (WHERE h.state IN ('spent', 'kept')), 0) AS settled,
+    coalesce(sum(l.cost) FILTER (WHERE h.state = 'held'), 0) AS held,
+    coalesce(sum(h.estimated_cost) FILTER (WHERE h.state = 'cancelled'), 0) AS cancelled,
+    coalesce(sum(h.estimated_cost) FILTER (WHERE h.state IN ('expired', 'kept')), 0) AS expired,
+    count(*) AS calls
+FROM budget._reading() AS r
+CROSS JOIN public.cost_tracking AS l
+CROSS JOIN LATERAL (
+    SELECT
+        -- Metadata of rows that never were holds is the application's own, and may hold anything.
+        CASE
+            WHEN l.expires_at IS NOT NULL THEN l.cost
+            WHEN l.metadata ->> 'estimated_cost' ~ '^[0-9]+([.][0-9]+)?$' THEN (l.metadata ->> 'estimated_cost')::numeric
+            ELSE 0
+        END AS estimated_cost,
+        CASE
+            WHEN l.expires_at > r.now THEN 'held'
+            WHEN l.expires_at IS NOT NULL AND r.on_expiry = 'keep' THEN 'kept'
+            WHEN l.expires_at IS NOT NULL THEN 'expired'
+            WHEN NOT coalesce(l.metadata ? 'reserved_at', false) THEN 'spent'
+            WHEN l.metadata ->> 'type' = 'cancelled' THEN 'cancelled'
+            WHEN l.metadata ->> 'type' = 'expired' AND l.cost > 0 THEN 'kept'
+            WHEN l.metadata ->> 'type' = 'expired' THEN 'expired'
+            ELSE 'spent'
+        END AS state
+) AS h
+GROUP BY 1, 2;
+
+REVOKE ALL ON budget.daily_spend FROM PUBLIC;
+GRANT SELECT ON budget.daily_spend TO budget_reader;
+COMMENT ON VIEW budget.daily_spend IS
+'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of what
+was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry is keep, a
+lapsed hold stands in settled and in expired.';
+-- end views/daily_spend.sql
+
+-- begin views/invariants.sql
+CREATE OR REPLACE VIEW budget.invariants AS
+SELECT
+    f.rule,
+    l.id,
+    format('cost %s, metadata.type %s, expires_at %s', l.cost, l.metadata ->> 'type', l.expires_at) AS detail
+FROM public.cost_tracking AS l
+CROSS JOIN LATERAL (
+    SELECT coalesce(l.metadata ? 'reserved_at', false) AND l.metadata ->> 'type' IN (
+        'reservation', 'actual', 'cancelled', 'expired'
+    ) AS began_as_hold
+) AS b
+CROSS JOIN LATERAL (
+    VALUES
+    ('a cost is at least 0 and below 1e15', l.cost >= 0 AND l.cost < 1e15),
+    ('every row has a creation time', l.created_at IS NOT NULL),
+    ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
+    ('an open hold has an expiry', NOT (b.began_as_hold AND l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NULL)),
+    ('a row that began as a hold keeps its estimate', NOT b.began_as_hold OR l.metadata ? 'estimated_cost'),
+    (
+        'an open hold counts its estimate',
+        l.expires_at IS NULL OR l.metadata ->> 'estimated_cost' IS NULL OR l.metadata ->> 'estimated_cost' = l.cost::text
+    ),
+    ('a cancelled hold costs nothing', NOT b.began_as_hold OR l.metadata ->> 'type' <> 'cancelled' OR l.cost = 0)
+) AS f (rule, holds)
+WHERE f.holds IS NOT TRUE
+UNION ALL
+SELECT
+    'the total is the sum of its parts',
+    NULL,
+    format('by expiry: settled %s, held %s; by state: settled %s, held %s', t.settled, t.held, t.spent, t.open)
+FROM budget._reading() AS r
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NULL), 0) AS settled,
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held,
+        coalesce(sum(l.cost) FILTER (WHERE NOT s.is_open), 0) AS spent,
+        coalesce(sum(l.cost) FILTER (WHERE s.is_open), 0) AS open
+    FROM public.cost_tracking AS l
+    CROSS JOIN LATERAL (
+        SELECT coalesce(l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NOT NULL, false) AS is_open
+    ) AS s
+    WHERE
+        l.created_at >= r.starts_at
+        AND l.created_at < r.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > r.now)
+) AS t
+WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open);
+
+REVOKE ALL ON budget.invariants FROM PUBLIC;
+GRANT SELECT ON budget.invariants TO budget_reader;
+COMMENT ON VIEW budget.invariants IS
+'No rows when healthy; else one row for each broken rule and ledger row. Alert on the first row.';
+-- end views/invariants.sql
+
+-- The handover's own function, where it is there, gives its name to ours and is kept beside it.
+DO $do$
+BEGIN
+    IF EXISTS (
+        SELECT
+        FROM pg_proc AS p
+        WHERE
+            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+            AND p.prosrc NOT LIKE '%budget.reserve(%'
+    ) THEN
+        ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb)
+        RENAME TO check_and_reserve_budget_before_pgbudget;
+    END IF;
+END
+$do$;
+
+-- begin functions/check_and_reserve_budget.sql
+CREATE OR REPLACE FUNCTION public.check_and_reserve_budget(
+    p_estimated_cost numeric,
+    p_service_name text,
+    p_metadata jsonb DEFAULT '{}'
+)
+RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT v.can_proceed, v.current_total, v.reservation_id
+    FROM budget.reserve(p_estimated_cost, p_service_name, p_metadata) AS v;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO budget_caller;
+COMMENT ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) IS
+'Three columns of budget.reserve, for callers that know nothing of schema budget. One row.
+
+p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
+p_service_name    who will spend it, 1 to 200 characters
+p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
+
+Errors and locks: those of budget.reserve.';
+-- end functions/check_and_reserve_budget.sql

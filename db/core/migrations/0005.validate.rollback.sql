@@ -1,0 +1,2 @@
+-- A validated constraint is undone with the constraint itself.
+SELECT 1 WHERE false;
