@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
-REQUIRED_VERSION = (0, 1)
+REQUIRED_VERSION = (1, 0)
 _ATTEMPTS = 3
 _POSTING = ("settle", "cancel", "record")
 """They report what has happened already: one that is not delivered must not get lost."""
@@ -38,9 +38,13 @@ def _method(build: Callable[P, _sql.Call[T]]) -> Callable[Concatenate[Budget, P]
     def method(self: Budget, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._run(build(*args, **kwargs))
 
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    # `wraps` alone would make help() show the builder's signature, one argument short and with its own result.
     signature = inspect.signature(build)
-    method.__signature__ = signature.replace(parameters=[own, *signature.parameters.values()])  # type: ignore[attr-defined]
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[own, *signature.parameters.values()],
+        return_annotation=signature.return_annotation.removeprefix("Call[").removesuffix("]"),
+    )
     return method
 
 

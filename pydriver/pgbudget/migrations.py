@@ -53,13 +53,16 @@ def db_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "db"
 
 
+def known_series() -> list[str]:
+    """Names of the series that this package carries."""
+    return sorted(path.parent.name for path in db_dir().glob("*/migrations"))
+
+
 def series_dir(series: str = "core") -> Path:
     """The folder of one series (its chain is in `migrations/` below). ValueError when there is no such series."""
-    found = db_dir() / series
-    if not (found / "migrations").is_dir():
-        known = sorted(path.parent.name for path in db_dir().glob("*/migrations"))
-        raise ValueError(f"no migration series {series!r}; there is {', '.join(known) or 'none'}")
-    return found
+    if series not in known_series():
+        raise ValueError(f"no migration series {series!r}; there is {', '.join(known_series()) or 'none'}")
+    return db_dir() / series
 
 
 def pending(dsn: str, series: str = "core") -> list[str]:
@@ -282,7 +285,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.connection.execute(statement)
 
     def drop_bookkeeping_if_ours(self) -> None:
-        ours = [m.id for found in db_dir().glob("*/migrations") for m in _read(found.parent.name)]
+        ours = [m.id for series in known_series() for m in _read(series)]
         with self.connection.transaction():
             self.connection.execute("LOCK TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
             if self._value(

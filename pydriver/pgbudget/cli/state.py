@@ -1,0 +1,105 @@
+"""Commands that look at the budget's state: `pgbudget status`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import click
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
+
+from pgbudget.budget import Budget
+from pgbudget.cli._common import OK, REFUSED, amount, dsn_option, json_option, out, print_json, span
+from pgbudget.results import Status
+
+_SETTLED, _HELD, _FREE, _OVER = "green", "yellow", "bright_black", "red"
+_INDENT = "  "
+
+
+@click.command()
+@dsn_option
+@json_option
+@click.pass_context
+def status(ctx: click.Context, dsn: str, as_json: bool) -> None:
+    """Show the day's spend, holds and headroom against the limit.
+
+    Exits with 1 when every reserve is refused for a reason that needs a human: broken limits, or frozen.
+    """
+    with Budget(dsn) as budget:
+        found = budget.status()
+    if as_json:
+        print_json(found)
+    else:
+        show_status(out(), found, datetime.now(timezone.utc))
+    ctx.exit(REFUSED if found.config_error or found.frozen else OK)
+
+
+def show_status(console: Console, found: Status, now: datetime) -> None:
+    """Print the status for a human, at the console's width."""
+    title = Text.assemble((f"{found.day:%A} {found.day}", "bold"), f" ({found.timezone})")
+    console.print(title.append(f", resets in {span(found.resets_at - now)}"))
+    console.print()
+    if found.config_error:
+        _alarm(console, "The limits are broken, so every reserve is refused", found.config_error)
+    if found.frozen:
+        _alarm(console, "Frozen: every reserve is refused", found.frozen_reason or "no reason given")
+    if found.emergency_kill is not None:
+        _show_bar(console, found, found.emergency_kill)
+    _show_figures(console, found, now)
+    if found.unknown_keys:
+        keys = Text("nothing enforces: ", style="yellow").append(", ".join(found.unknown_keys), style="bold")
+        why = Text("(keys of budget_limits that are not known; a misspelt one looks the same)", style="dim")
+        console.print()
+        console.print(Padding(Group(keys, why), (0, 0, 0, len(_INDENT))))
+
+
+def _alarm(console: Console, title: str, text: str) -> None:
+    console.print(Panel(Text(text), title=Text(title), title_align="left", border_style="bold red"))
+
+
+def _show_bar(console: Console, found: Status, limit: Decimal) -> None:
+    width = min(console.width, 100) - 2 * len(_INDENT)
+    full = max(limit, found.settled + found.held) or Decimal(1)
+
+    def cells(value: Decimal) -> int:
+        return int(width * value / full)
+
+    settled, used = cells(found.settled), cells(found.settled + found.held)
+    bar = Text(_INDENT).append("█" * settled, style=_SETTLED).append("▒" * (used - settled), style=_HELD)
+    console.print(bar.append("░" * (width - used), style=_FREE))
+    marks = [("soft", found.daily_soft_cap), ("hard", found.daily_hard_cap), ("limit", limit)]
+    console.print(Text(_INDENT).append_text(_scale([(n, v, cells(v)) for n, v in marks if v is not None], width)))
+    console.print()
+
+
+def _scale(marks: list[tuple[str, Decimal, int]], width: int) -> Text:
+    """Lay the caps out under the bar, each at its place or, where names would overlap, right after the one before."""
+    line = Text()
+    for name, value, cell in marks:
+        label = f"{name} {amount(value)}"
+        if cell + len(label) + 2 > width:  # no room to the right: end at the mark instead
+            label, start = f"{label} ▲", cell - len(label) - 2
+        else:
+            label, start = f"▲ {label}", cell
+        line.append(" " * max(start - len(line), 1 if line else 0)).append(label)
+    return line
+
+
+def _show_figures(console: Console, found: Status, now: datetime) -> None:
+    age = f", the oldest for {span(now - found.oldest_hold)}" if found.oldest_hold else ""
+    holds = f"{found.open_holds} open{age}"
+    share = f"{found.share_used:.1%} used" if found.share_used is not None else ""
+    over = found.remaining is not None and found.remaining < 0
+    rows = [
+        ("settled", found.settled, _SETTLED, ""),
+        ("held", found.held, _HELD, holds if found.open_holds else ""),
+        ("free", found.remaining, _OVER if over else _FREE, share),
+    ]
+    width = max(len(amount(value)) for _, value, _, _ in rows)
+    for name, value, style, note in rows:
+        line = Text(_INDENT).append("■ ", style=style).append(f"{name:<8}")
+        line.append(f"{amount(value):>{width}}", style="bold").append(f"   {note}" if note else "", style="dim")
+        console.print(line)
