@@ -1,0 +1,118 @@
+"""One embedded server for a run, the migrated template in it, and a fresh clone of that for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from pgbudget.embedded import Server
+
+# A statement waits for locks and disks: how long it takes says nothing about the code.
+hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("pgbudget")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Our server in the words of pytest-postgresql's `depends_on`."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None
+    options: str = ""
+    maintenance_dbname: str = "postgres"
+    template_dbname: str | None = None
+
+    def database(self, dbname: str, template_dbname: str | None = None) -> DatabaseJanitor:
+        """Return a context manager that makes a database and drops it, whoever is still connected."""
+        return DatabaseJanitor(
+            user=self.user,
+            host=self.host,
+            port=self.port,
+            password=self.password,
+            dbname=dbname,
+            template_dbname=template_dbname,
+        )
+
+
+class Connect(Protocol):
+    """The type of the fixture `connect`."""
+
+    def __call__(self, *, role: str = "postgres", **options: Any) -> psycopg.Connection[TupleRow]: ...
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Start the server of this run (each xdist worker has its own), chosen by PG or PG_BIN.
+
+    Its data need not outlive a crash of the machine; a test about durability starts a server of its own.
+    """
+    with Server(settings={"fsync": "off", "full_page_writes": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def endpoint(server: Server) -> Endpoint:
+    return Endpoint(server.host, server.port, server.user, server.password)
+
+
+def _load_chain(*, host: str, port: int, user: str, password: str | None, dbname: str, **_: object) -> None:
+    from pgbudget.migrations import migrate  # noqa: PLC0415 - tests that need no database run without the extra `cli`
+
+    migrate(make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname))
+
+
+template = factories.postgresql_noproc(depends_on="endpoint", load=[_load_chain])
+
+
+@pytest.fixture(scope="session")
+def app_role(server: Server, template: NoopExecutor) -> str:
+    """Make the plain login role `app`, which may call the functions and nothing more. Roles belong to the cluster."""
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE app LOGIN")
+        connection.execute("GRANT budget_caller TO app")
+    return "app"
+
+
+@pytest.fixture
+def dsn(server: Server, endpoint: Endpoint, template: NoopExecutor) -> Iterator[str]:
+    """A fresh migrated database, as its superuser."""
+    with endpoint.database(template.dbname, template.template_dbname):
+        yield server.dsn(template.dbname)
+
+
+@pytest.fixture
+def empty_dsn(server: Server, endpoint: Endpoint) -> Iterator[str]:
+    """A fresh database with nothing in it, as its superuser."""
+    with endpoint.database("empty"):
+        yield server.dsn("empty")
+
+
+@pytest.fixture
+def connect(dsn: str, app_role: str) -> Iterator[Connect]:
+    """Open further connections to this test's database, autocommit unless asked otherwise; all closed at its end."""
+    with ExitStack() as opened:
+
+        def open_connection(*, role: str = "postgres", **options: Any) -> psycopg.Connection[TupleRow]:
+            options = {"autocommit": True, **options}
+            return opened.enter_context(psycopg.connect(dsn, user=role, **options))
+
+        yield open_connection
+
+
+@pytest.fixture
+def db(connect: Connect) -> psycopg.Connection[TupleRow]:
+    """A connection to this test's database, autocommit, as the superuser."""
+    return connect()
