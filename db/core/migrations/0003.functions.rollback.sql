@@ -126,11 +126,28 @@ DROP FUNCTION IF EXISTS budget._iso(timestamptz);
 DROP FUNCTION IF EXISTS budget._now();
 -- end compiled
 
+-- The handover's own function comes back under its name, with the rights and the comment it had.
 DO $do$
+DECLARE
+    c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
+    v_kept jsonb;
+    v_grant record;
 BEGIN
-    IF to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)') IS NOT NULL THEN
-        ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
-        RENAME TO check_and_reserve_budget;
+    IF c_old IS NULL THEN
+        RETURN;
     END IF;
+    v_kept := substr(obj_description(c_old, 'pg_proc'), length('pgbudget kept this: ') + 1)::jsonb;
+    FOR v_grant IN
+        SELECT
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
+            CASE WHEN a.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END AS grantable
+        FROM pg_proc AS p, aclexplode(coalesce((v_kept ->> 'acl')::aclitem[], acldefault('f', p.proowner))) AS a
+        WHERE p.oid = c_old AND a.grantee <> p.proowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s %s', c_old, v_grant.grantee, v_grant.grantable);
+    END LOOP;
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, v_kept ->> 'comment');
+    ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
+    RENAME TO check_and_reserve_budget;
 END
 $do$;

@@ -2274,8 +2274,8 @@ SELECT
     t.held,
     r.emergency_kill - t.settled - t.held AS remaining,
     round((t.settled + t.held) / nullif(r.emergency_kill, 0), 4) AS share_used,
-    o.open_holds,
-    o.oldest_hold,
+    t.open_holds,
+    t.oldest_hold,
     r.frozen,
     r.frozen_reason,
     r.ends_at AS resets_at,
@@ -2285,27 +2285,21 @@ FROM budget._reading() AS r
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NULL OR l.expires_at <= r.now), 0) AS settled,
-        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held
+        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held,
+        count(*) FILTER (WHERE l.expires_at > r.now) AS open_holds,
+        min(l.created_at) FILTER (WHERE l.expires_at > r.now) AS oldest_hold
     FROM public.cost_tracking AS l
     WHERE
         l.created_at >= r.starts_at
         AND l.created_at < r.ends_at
         AND (l.expires_at IS NULL OR l.expires_at > r.now OR r.on_expiry = 'keep')
-) AS t
-CROSS JOIN LATERAL (
-    SELECT
-        count(*) AS open_holds,
-        min(l.created_at) AS oldest_hold
-    FROM public.cost_tracking AS l
-    WHERE l.expires_at > r.now
-) AS o;
+) AS t;
 
 REVOKE ALL ON budget.status FROM PUBLIC;
 GRANT SELECT ON budget.status TO budget_reader;
 COMMENT ON VIEW budget.status IS
 'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used is
-(settled + held) / emergency_kill. settled, held and remaining are those of the day; open_holds and oldest_hold those of
-all days. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
+(settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
 unknown_keys: keys of the limits that nothing enforces.';
 -- end views/status.sql
 
@@ -2423,6 +2417,20 @@ COMMENT ON VIEW budget.invariants IS
 'No rows when healthy; else one row for each broken rule and ledger row. Alert on the first row.';
 -- end views/invariants.sql
 
+-- Until the day's index stands, both variants serialise on the advisory lock: who waits for a table lock holds a
+-- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock.
+CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+END
+$function$;
+
 -- The handover's own function, where it is there, gives its name to ours and is kept beside it.
 DO $do$
 BEGIN
@@ -2470,3 +2478,75 @@ p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
 
 Errors and locks: those of budget.reserve.';
 -- end functions/check_and_reserve_budget.sql
+
+-- Default privileges may have given others rights on what was made just now.
+DO $do$
+DECLARE
+    v_grant record;
+BEGIN
+    FOR v_grant IN
+        SELECT p.oid::regprocedure AS function_name, a.grantee::regrole AS grantee
+        FROM pg_proc AS p, aclexplode(p.proacl) AS a
+        WHERE
+            (
+                p.pronamespace = 'budget'::regnamespace
+                OR p.oid = 'public.check_and_reserve_budget(numeric, text, jsonb)'::regprocedure
+            )
+            AND a.grantee NOT IN (
+                0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
+            )
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', v_grant.function_name, v_grant.grantee);
+    END LOOP;
+    FOR v_grant IN
+        SELECT c.oid::regclass AS view_name, a.grantee::regrole AS grantee
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE
+            c.relnamespace = 'budget'::regnamespace
+            AND a.grantee NOT IN (0, c.relowner, 'budget_reader'::regrole)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
+    END LOOP;
+END
+$do$;
+
+-- Whoever could call the handover's function and write the ledger himself keeps his way to reserve, except anon. The
+-- old function is for nobody: it decides by rules of its own. Its rights are noted in its comment, for the way back.
+DO $do$
+DECLARE
+    c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
+    v_role record;
+BEGIN
+    IF c_old IS NULL OR obj_description(c_old, 'pg_proc') LIKE 'pgbudget kept this:%' THEN
+        RETURN;
+    END IF;
+    FOR v_role IN
+        SELECT quote_ident(r.rolname) AS name
+        FROM pg_roles AS r
+        WHERE
+            NOT r.rolsuper
+            AND r.rolname <> 'anon'
+            AND r.rolname !~ '^pg_'
+            AND has_function_privilege(r.oid, c_old, 'EXECUTE')
+            AND has_table_privilege(r.oid, 'public.cost_tracking', 'INSERT')
+    LOOP
+        EXECUTE format(
+            'GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO %s', v_role.name
+        );
+    END LOOP;
+    EXECUTE format(
+        'COMMENT ON FUNCTION %s IS %L', c_old,
+        'pgbudget kept this: ' || jsonb_build_object(
+            'comment', obj_description(c_old, 'pg_proc'),
+            'acl', (SELECT p.proacl::text FROM pg_proc AS p WHERE p.oid = c_old)
+        )
+    );
+    FOR v_role IN
+        SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS name
+        FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+        WHERE p.oid = c_old AND a.grantee <> p.proowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_old, v_role.name);
+    END LOOP;
+END
+$do$;

@@ -1,2 +1,6 @@
 -- A validated constraint is undone with the constraint itself.
-SELECT 1 WHERE false;
+DO $do$
+BEGIN
+    NULL;
+END
+$do$;

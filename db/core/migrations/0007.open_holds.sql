@@ -8,3 +8,35 @@ WHERE
     l.created_at >= r.starts_at
     AND l.expires_at IS NULL
     AND l.metadata ->> 'type' = 'reservation';
+
+-- The index stands: the variant with the table lock takes it from now on.
+-- begin functions/_internal/_serialise.sql
+-- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
+-- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
+CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_lock = 'table' THEN
+        LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+        PERFORM pg_advisory_xact_lock(8099550711184319860);
+    END IF;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
+            USING ERRCODE = '55P03',
+            DETAIL = format('Waited for the %s lock of the ledger public.cost_tracking.', p_lock),
+            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text) IS
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
+ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+-- end functions/_internal/_serialise.sql
