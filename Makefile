@@ -1,0 +1,65 @@
+# Needs python3 (3.10 or newer) and make. Everything else lives in .venv, made on first use and again when pyproject.toml
+# changes.
+
+PYTHON ?= python3
+JOBS ?= 2
+
+BIN := .venv/bin
+MIGRATIONS := $(filter-out %.rollback.sql,$(wildcard db/core/migrations/*.sql) $(wildcard db/budgets/migrations/*.sql))
+SOURCES := $(wildcard db/*/functions) $(wildcard db/*/views)
+
+# The embedded server reads these two.
+export PG PG_BIN
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check clean
+
+help: ## Show this help
+	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  PG=16|18 or PG_BIN=/usr/lib/postgresql/15/bin chooses the server of demo and test (default 18).'
+
+demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or on yours: DSN=postgresql://...
+	@$(BIN)/pgbudget demo $(if $(DSN),--dsn '$(value DSN)')
+
+test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
+
+check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --nofail-on-empty --processes $(JOBS) $(SOURCES)
+	$(BIN)/squawk $(MIGRATIONS)
+	$(BIN)/pgspot --append $(PGSPOT) $(MIGRATIONS)
+	$(BIN)/python db/compile.py check
+
+# pgspot reads no PL/pgSQL that assigns to a composite variable. What is left to it: every function pins its search_path.
+PGSPOT := --no-plpgsql
+# IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again.
+PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014
+# Unqualified built-ins in statements outside functions, which run as the migrating DBA under his own search_path.
+PGSPOT += --ignore PS001 --ignore PS016 --ignore PS017
+
+clean: ## Remove .venv and all that was generated
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+EXTRAS_demo := cli,embedded
+EXTRAS_test := cli,embedded,test
+EXTRAS_check := dev
+
+.venv/with-%: .venv/made
+	@echo 'Installing pgbudget[$(EXTRAS_$*)] into .venv (once, about a minute)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS_$*)]'
+	@touch $@
+
+.venv/made: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo 'pgbudget needs Python 3.10 or newer; if you have one beside this, run make PYTHON=/path/to/it.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo 'Python cannot make virtual environments here: install its venv module (Debian, Ubuntu: apt install python3-venv).' >&2; exit 1; }
+	@echo 'Making .venv (once)'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
