@@ -74,9 +74,6 @@ def _columns(result: type[Any]) -> str:
 
 
 def _call(columns: str, row_factory: BaseRowFactory[T], function: str, **arguments: Any) -> Call[T]:
-    for name, value in arguments.items():
-        if _TYPES[name] == "numeric" and value is not None:
-            arguments[name] = money(value)
     named = ", ".join(f"p_{name} => %({name})s::{_TYPES[name]}" for name in arguments)
     query = f"SELECT {columns} FROM budget.{function}({named}) AS result"  # noqa: S608 - every part is written here
     return Call(function, query.encode(), arguments, row_factory)
@@ -113,7 +110,7 @@ def reserve(
     """
     return _verdict(
         "reserve",
-        estimated_cost=estimated_cost,
+        estimated_cost=money(estimated_cost),
         service_name=service_name,
         metadata=metadata or {},
         reservation_id=reservation_id or uuid4(),
@@ -135,7 +132,7 @@ def reserve_advisory(
     """
     return _verdict(
         "reserve_advisory",
-        estimated_cost=estimated_cost,
+        estimated_cost=money(estimated_cost),
         service_name=service_name,
         metadata=metadata or {},
         reservation_id=reservation_id or uuid4(),
@@ -148,7 +145,7 @@ def check(estimated_cost: Money, service_name: str, metadata: Metadata | None = 
 
     Errors: InvalidArgument, AmountOutOfRange, BadConfiguration.
     """
-    return _verdict("check", estimated_cost=estimated_cost, service_name=service_name, metadata=metadata or {})
+    return _verdict("check", estimated_cost=money(estimated_cost), service_name=service_name, metadata=metadata or {})
 
 
 def extend(reservation_id: UUID, new_estimate: Money | None = None, *, ttl: timedelta | None = None) -> Call[Verdict]:
@@ -156,7 +153,8 @@ def extend(reservation_id: UUID, new_estimate: Money | None = None, *, ttl: time
 
     A refusal leaves the hold as it was. Errors: those of `reserve`, UnknownReservation, HoldStateError.
     """
-    return _verdict("extend", reservation_id=reservation_id, new_estimate=new_estimate, ttl=ttl)
+    estimate = None if new_estimate is None else money(new_estimate)
+    return _verdict("extend", reservation_id=reservation_id, new_estimate=estimate, ttl=ttl)
 
 
 def settle(reservation_id: UUID, actual_cost: Money, metadata: Metadata | None = None) -> Call[Outcome]:
@@ -165,7 +163,7 @@ def settle(reservation_id: UUID, actual_cost: Money, metadata: Metadata | None =
     Errors: InvalidArgument, AmountOutOfRange, UnknownReservation, HoldStateError (settled before with another
     amount), UndeliveredSettlement.
     """
-    return _outcome("settle", reservation_id=reservation_id, actual_cost=actual_cost, metadata=metadata or {})
+    return _outcome("settle", reservation_id=reservation_id, actual_cost=money(actual_cost), metadata=metadata or {})
 
 
 def cancel(reservation_id: UUID, reason: str | None = None) -> Call[Outcome]:
@@ -189,13 +187,13 @@ def record(
     Errors: InvalidArgument, AmountOutOfRange, ReservationMismatch, UndeliveredSettlement.
     """
     return _outcome(
-        "record", actual_cost=actual_cost, service_name=service_name, metadata=metadata or {}, id=id or uuid4()
+        "record", actual_cost=money(actual_cost), service_name=service_name, metadata=metadata or {}, id=id or uuid4()
     )
 
 
 def estimate(complexity_score: Money, hard_stop_required: bool) -> Call[Decimal]:
     """Return the estimated cost of routing a task of this complexity: `budget.estimate`. Errors: InvalidArgument."""
-    return _scalar("estimate", complexity_score=complexity_score, hard_stop_required=hard_stop_required)
+    return _scalar("estimate", complexity_score=money(complexity_score), hard_stop_required=hard_stop_required)
 
 
 def status() -> Call[Status]:
