@@ -30,7 +30,7 @@ check: .venv/with-check ## Check style, types, SQL and that the migrations hold 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --nofail-on-empty --processes $(JOBS) $(SOURCES)
+	$(BIN)/sqlfluff lint $(SOURCES)
 	$(BIN)/squawk $(MIGRATIONS)
 	$(BIN)/pgspot --append $(PGSPOT) $(MIGRATIONS)
 	$(BIN)/python db/compile.py check

@@ -440,4 +440,4 @@ def test_a_long_temporary_directory_is_not_used(place: Path, monkeypatch: pytest
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     with Server() as server:
         assert ask(server, "SELECT 1") == 1
-    assert list(long.iterdir()) == []
+        assert not Path(server.host).is_relative_to(long)
