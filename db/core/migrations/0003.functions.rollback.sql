@@ -11,6 +11,14 @@ DROP VIEW IF EXISTS budget.status;
 
 DROP FUNCTION IF EXISTS budget.version();
 
+DROP FUNCTION IF EXISTS budget.escalate(text, text, text, uuid, text, jsonb);
+
+DROP FUNCTION IF EXISTS budget.retry_strategy(text, integer, text);
+
+DROP FUNCTION IF EXISTS budget.route_work_order(uuid, text, jsonb, numeric, boolean);
+
+DROP FUNCTION IF EXISTS budget.detect_hard_stop(text);
+
 DROP FUNCTION IF EXISTS budget.unfreeze();
 
 DROP FUNCTION IF EXISTS budget.freeze(text);
@@ -42,6 +50,20 @@ DROP FUNCTION IF EXISTS budget.reserve_advisory(numeric, text, jsonb, uuid, inte
 DROP FUNCTION IF EXISTS budget.reserve(numeric, text, jsonb, uuid, interval);
 
 DROP FUNCTION IF EXISTS budget._reading();
+
+DROP FUNCTION IF EXISTS budget._cancel_order_holds(uuid, text);
+
+DROP FUNCTION IF EXISTS budget._lock_order(uuid);
+
+DROP FUNCTION IF EXISTS budget._routing_refused(text);
+
+DROP FUNCTION IF EXISTS budget._routing_decision(numeric, boolean, text, budget.verdict);
+
+DROP FUNCTION IF EXISTS budget._choose_proposer(numeric, boolean, text);
+
+DROP FUNCTION IF EXISTS budget._budget_status(budget._config, numeric);
+
+DROP FUNCTION IF EXISTS budget._active_proposers();
 
 DROP FUNCTION IF EXISTS budget._price(text, jsonb, text);
 

@@ -1416,6 +1416,237 @@ COMMENT ON FUNCTION budget._price(text, jsonb, text) IS
 'One price of a proposer''s cost profile, per token. Errors: PB005 when it is missing or no amount.';
 -- end functions/_internal/_price.sql
 
+-- begin functions/_internal/_active_proposers.sql
+CREATE OR REPLACE FUNCTION budget._active_proposers()
+RETURNS TABLE (name text, complexity_threshold numeric, price numeric, place bigint)
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT
+        p.name,
+        p.complexity_threshold,
+        -- Without a price a proposer is nobody's cheapest: NULL sorts last.
+        CASE
+            WHEN jsonb_typeof(p.cost_profile -> 'input_cost_per_token') = 'number'
+                THEN (p.cost_profile ->> 'input_cost_per_token')::numeric
+        END,
+        row_number() OVER (ORDER BY p.created_at, p.name)
+    FROM public.proposer_configs AS p
+    WHERE p.active;
+$function$;
+
+REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
+COMMENT ON FUNCTION budget._active_proposers() IS
+'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
+-- end functions/_internal/_active_proposers.sql
+
+-- begin functions/_internal/_budget_status.sql
+CREATE OR REPLACE FUNCTION budget._budget_status(p_config budget._config, p_total numeric)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN CASE
+        WHEN p_total >= p_config.emergency_kill THEN 'emergency_kill'
+        WHEN p_total >= p_config.daily_hard_cap THEN 'hard_cap_exceeded'
+        WHEN p_total >= p_config.daily_soft_cap THEN 'warning'
+        ELSE 'normal'
+    END;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._budget_status(budget._config, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._budget_status(budget._config, numeric) IS 'Which of the caps the day''s total has reached.';
+-- end functions/_internal/_budget_status.sql
+
+-- begin functions/_internal/_choose_proposer.sql
+-- The rules in their order: a hard stop wants the strongest, an exceeded hard cap the cheapest, else the cheapest that
+-- can do it. Fields that depend on the rule are set beside it.
+CREATE OR REPLACE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text)
+RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_hard_stop_proposer CONSTANT text := 'claude-sonnet-4-5';
+    v_forced boolean := p_budget_status = 'hard_cap_exceeded';
+    v_names text[];
+    v_capable bigint;
+    v_choice jsonb;
+    v_selected text;
+BEGIN
+    SELECT array_agg(a.name ORDER BY a.place), count(*) FILTER (WHERE a.complexity_threshold >= p_score)
+    INTO v_names, v_capable
+    FROM budget._active_proposers() AS a;
+
+    IF p_hard_stop AND NOT v_forced AND c_hard_stop_proposer = ANY (v_names) THEN
+        v_selected := c_hard_stop_proposer;
+        v_choice := jsonb_build_object(
+            'reason', 'Hard stop: security or architecture is touched', 'confidence', 1.0, 'candidates_count', 1,
+            'routing_strategy', 'hard_stop_override', 'budget_status', 'within_limits'
+        );
+    ELSIF v_forced THEN
+        SELECT a.name INTO v_selected FROM budget._active_proposers() AS a ORDER BY a.price, a.place LIMIT 1;
+        v_choice := jsonb_build_object(
+            'reason', 'The daily hard cap is reached: the cheapest proposer is forced', 'confidence', 0.8,
+            'candidates_count', cardinality(v_names),
+            'routing_strategy', 'budget_forced_optimization', 'budget_status', p_budget_status
+        );
+    ELSE
+        SELECT a.name
+        INTO v_selected
+        FROM budget._active_proposers() AS a
+        ORDER BY
+            a.complexity_threshold >= p_score DESC,
+            CASE WHEN v_capable = 0 THEN a.complexity_threshold END DESC,
+            a.price,
+            a.place
+        LIMIT 1;
+        v_choice := jsonb_build_object(
+            'reason', CASE
+                WHEN v_capable = 0 THEN 'No threshold reaches the complexity: the highest is taken'
+                ELSE 'The cheapest proposer whose threshold reaches the complexity'
+            END,
+            'confidence', 0.95, 'candidates_count', v_capable,
+            'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_budget_status
+        );
+    END IF;
+    RETURN v_choice || jsonb_build_object(
+        'selected_proposer', v_selected,
+        'fallback_proposer', CASE WHEN NOT v_forced THEN (array_remove(v_names, v_selected))[1] END,
+        'available_proposers', v_names
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._choose_proposer(numeric, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._choose_proposer(numeric, boolean, text) IS
+'Which active proposer takes a task of this complexity, why, and who stands in for it.';
+-- end functions/_internal/_choose_proposer.sql
+
+-- begin functions/_internal/_routing_decision.sql
+CREATE OR REPLACE FUNCTION budget._routing_decision(
+    p_score numeric,
+    p_hard_stop boolean,
+    p_budget_status text,
+    p_verdict budget.verdict
+)
+RETURNS jsonb
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_choice jsonb := budget._choose_proposer(p_score, p_hard_stop, p_budget_status);
+BEGIN
+    RETURN jsonb_build_object(
+        'selected_proposer', v_choice -> 'selected_proposer',
+        'reason', v_choice -> 'reason',
+        'confidence', v_choice -> 'confidence',
+        'fallback_proposer', v_choice -> 'fallback_proposer',
+        'routing_metadata', jsonb_build_object(
+            'complexity_score', p_score,
+            'hard_stop_required', p_hard_stop,
+            'daily_spend', p_verdict.current_total::text,
+            'budget_status', v_choice -> 'budget_status',
+            'available_proposers', v_choice -> 'available_proposers',
+            'candidates_count', v_choice -> 'candidates_count',
+            'selection_timestamp', budget._iso(budget._now()),
+            'routing_strategy', v_choice -> 'routing_strategy',
+            'budget_reservation_id', p_verdict.reservation_id
+        )
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._routing_decision(numeric, boolean, text, budget.verdict) FROM PUBLIC;
+COMMENT ON FUNCTION budget._routing_decision(numeric, boolean, text, budget.verdict) IS
+'The decision as it is answered and stored. Money in it is text, which no JSON reader turns into a float.';
+-- end functions/_internal/_routing_decision.sql
+
+-- begin functions/_internal/_routing_refused.sql
+CREATE OR REPLACE FUNCTION budget._routing_refused(p_error text)
+RETURNS jsonb
+LANGUAGE sql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT jsonb_build_object('success', false, 'error', p_error);
+$function$;
+
+REVOKE ALL ON FUNCTION budget._routing_refused(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._routing_refused(text) IS 'The answer to a work order that was not routed.';
+-- end functions/_internal/_routing_refused.sql
+
+-- begin functions/_internal/_lock_order.sql
+CREATE OR REPLACE FUNCTION budget._lock_order(p_work_order_id uuid)
+RETURNS public.work_orders
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_order public.work_orders;
+BEGIN
+    IF p_work_order_id IS NULL THEN
+        RAISE EXCEPTION 'p_work_order_id must not be null'
+            USING ERRCODE = '22023', DETAIL = 'The id is null.', HINT = 'Give the id of the work order.';
+    END IF;
+    SELECT w.* INTO v_order FROM public.work_orders AS w WHERE w.id = p_work_order_id FOR NO KEY UPDATE;
+    IF jsonb_typeof(v_order.metadata) <> 'object' THEN
+        RAISE EXCEPTION 'the metadata of work order % is no JSON object', p_work_order_id
+            USING ERRCODE = '22023',
+            DETAIL = format('It is of type %s.', jsonb_typeof(v_order.metadata)),
+            HINT = 'The decision is stored in it, beside what is there: make it an object first.';
+    END IF;
+    RETURN v_order;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lock_order(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_order(uuid) IS
+'The work order, locked until the end of the transaction; null when it is not in the table. Errors: 22023, 55P03.';
+-- end functions/_internal/_lock_order.sql
+
+-- begin functions/_internal/_cancel_order_holds.sql
+-- A time to live is at most 24 hours, so that a hold which was never extended is younger than that; one that was is
+-- found by the id in the order's last decision. A row that another session has locked is being ended by it.
+CREATE OR REPLACE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_now timestamptz := budget._now();
+BEGIN
+    WITH open_holds AS (
+        SELECT l.id
+        FROM public.cost_tracking AS l
+        WHERE
+            (l.created_at > v_now - interval '24 hours' OR l.id::text = p_last_reservation_id)
+            AND l.expires_at > v_now
+            AND l.service_name = 'manager-routing'
+            AND l.metadata -> 'original_metadata' ->> 'work_order_id' = p_work_order_id::text
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+
+    UPDATE public.cost_tracking AS l
+    SET cost = 0, metadata = '{"type": "cancelled", "cancel_reason": "the work order was routed again"}'
+    FROM open_holds AS o
+    WHERE l.id = o.id;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._cancel_order_holds(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._cancel_order_holds(uuid, text) IS
+'Cancels what earlier routings of the work order still hold.';
+-- end functions/_internal/_cancel_order_holds.sql
+
 -- begin functions/_internal/_reading.sql
 -- Views run their functions with the reader's rights, and a reader may call nothing but this one of the internal ones.
 CREATE OR REPLACE FUNCTION budget._reading()
@@ -2244,6 +2475,254 @@ COMMENT ON FUNCTION budget.unfreeze() IS
 'Ends a freeze; without one it changes nothing. One row: frozen is false.
 Errors: 55P03 lock wait. Locks: one row of system_config.';
 -- end functions/unfreeze.sql
+
+-- begin functions/detect_hard_stop.sql
+CREATE OR REPLACE FUNCTION budget.detect_hard_stop(p_task_description text)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_security CONSTANT text[] := ARRAY[
+        'sql injection', 'xss', 'csrf', 'authentication', 'authorization', 'encryption', 'password hashing',
+        'api keys', 'secrets management', 'access control', 'input validation', 'sanitization'
+    ];
+    c_architecture CONSTANT text[] := ARRAY[
+        'api contract', 'schema change', 'breaking change', 'database migration', 'event schema',
+        'integration contract', 'system design', 'architectural decision'
+    ];
+BEGIN
+    IF p_task_description IS NULL THEN
+        RAISE EXCEPTION 'a task without a description cannot be checked for a hard stop'
+            USING ERRCODE = '22023', DETAIL = 'p_task_description is null.', HINT = 'Give the text of the task.';
+    END IF;
+    RETURN EXISTS (
+        SELECT
+        FROM unnest(c_security || c_architecture) AS k (keyword)
+        WHERE position(k.keyword IN lower(p_task_description)) > 0
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.detect_hard_stop(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.detect_hard_stop(text) TO budget_caller;
+COMMENT ON FUNCTION budget.detect_hard_stop(text) IS
+'Does the task touch security or architecture, so that the strongest proposer must take it?
+
+p_task_description  the text; it is searched without regard to case
+
+Errors: 22023 null. Locks: none.';
+-- end functions/detect_hard_stop.sql
+
+-- begin functions/route_work_order.sql
+CREATE OR REPLACE FUNCTION budget.route_work_order(
+    p_work_order_id uuid,
+    p_task_description text,
+    p_context_requirements jsonb,
+    p_complexity_score numeric,
+    p_approved_by_director boolean
+)
+RETURNS jsonb
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    c_service_name CONSTANT text := 'manager-routing';
+    v_lock_timeout text;
+    v_order public.work_orders;
+    v_hard_stop boolean;
+    v_estimate numeric;
+    v_verdict budget.verdict;
+    v_status text;
+    v_decision jsonb;
+BEGIN
+    IF p_approved_by_director IS NOT TRUE THEN
+        RETURN budget._routing_refused('Work Order must be approved by Director before routing');
+    END IF;
+    IF NOT EXISTS (SELECT FROM budget._active_proposers()) THEN
+        RETURN budget._routing_refused('No active proposers available');
+    END IF;
+    PERFORM budget._require_read_committed();
+    v_hard_stop := budget.detect_hard_stop(p_task_description);
+    v_estimate := budget.estimate(p_complexity_score, v_hard_stop);
+
+    v_lock_timeout := budget._begin_write();
+    v_order := budget._lock_order(p_work_order_id);
+    PERFORM budget._serialise('advisory');
+    PERFORM budget._cancel_order_holds(
+        p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
+    );
+    v_verdict := budget._reserve(
+        'advisory', v_estimate, c_service_name, jsonb_build_object('work_order_id', p_work_order_id),
+        NULL, NULL, p_work_order_id
+    );
+    IF v_verdict.can_proceed THEN
+        v_status := budget._budget_status(budget._require_config(), v_verdict.current_total);
+        IF v_status = 'emergency_kill' THEN
+            -- Only a service that no limit refuses gets here, and routing stops at the kill all the same.
+            PERFORM budget.cancel(v_verdict.reservation_id, 'emergency kill');
+            v_verdict.can_proceed := false;
+        END IF;
+    END IF;
+    IF NOT v_verdict.can_proceed THEN
+        PERFORM budget._end_write(v_lock_timeout);
+        RETURN budget._routing_refused('Daily budget limit exceeded');
+    END IF;
+
+    v_decision := budget._routing_decision(p_complexity_score, v_hard_stop, v_status, v_verdict);
+    UPDATE public.work_orders AS w
+    SET
+        metadata = coalesce(w.metadata, '{}') || jsonb_build_object(
+            'manager_routing', v_decision || jsonb_build_object('routed_at', budget._iso(budget._now()))
+        ),
+        updated_at = budget._now()
+    WHERE w.id = p_work_order_id;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN jsonb_build_object('success', true, 'routing_decision', v_decision);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller;
+COMMENT ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) IS
+'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error undoes all.
+
+p_work_order_id         the order; one that is not in the table is routed all the same, without being stored
+p_task_description      searched for the words of a hard stop
+p_context_requirements  taken for the caller''s convenience; no rule reads it
+p_complexity_score      finite; see budget.estimate for its tiers
+p_approved_by_director  without true nothing is routed, and nothing reserved
+
+Returns {success: true, routing_decision} or {success: false, error}. The decision goes into the order''s
+metadata.manager_routing, beside what is there; routing_metadata.budget_reservation_id is the hold to settle or cancel.
+Routing an order again first cancels its open hold. A refusal by the budget is escalated once per order and day.
+Errors: 22023 bad argument, or metadata of the order that is no object; PB001 not READ COMMITTED; PB005 broken
+configuration; 55P03 lock wait.
+Locks: the order''s row, then those of budget.reserve_advisory.';
+-- end functions/route_work_order.sql
+
+-- begin functions/retry_strategy.sql
+CREATE OR REPLACE FUNCTION budget.retry_strategy(
+    p_current_proposer text,
+    p_attempt integer,
+    p_failure_reason text
+)
+RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    c_attempts CONSTANT integer := 3;
+    v_threshold numeric;
+    v_action text := 'escalate';
+    v_proposer text;
+BEGIN
+    SELECT p.complexity_threshold
+    INTO v_threshold
+    FROM public.proposer_configs AS p
+    WHERE p.name = p_current_proposer;
+    IF NOT FOUND OR p_attempt IS NULL OR p_attempt < 1 THEN
+        RAISE EXCEPTION 'a retry needs a known proposer and the number of the attempt that failed'
+            USING ERRCODE = '22023',
+            DETAIL = format('p_current_proposer is %L, p_attempt is %L.', p_current_proposer, p_attempt),
+            HINT = 'The first attempt is number 1.';
+    END IF;
+
+    IF p_attempt = 1 THEN
+        v_action := 'retry_same';
+        v_proposer := p_current_proposer;
+    ELSIF p_attempt < c_attempts THEN
+        SELECT a.name
+        INTO v_proposer
+        FROM budget._active_proposers() AS a
+        WHERE a.complexity_threshold > v_threshold
+        ORDER BY a.complexity_threshold, a.price, a.place
+        LIMIT 1;
+        v_action := CASE WHEN FOUND THEN 'retry_stronger' ELSE 'escalate' END;
+    END IF;
+    RETURN jsonb_build_object(
+        'should_retry', v_action <> 'escalate',
+        'action', v_action,
+        'proposer', v_proposer,
+        'attempt', p_attempt + 1,
+        'max_attempts', c_attempts,
+        'failure_reason', p_failure_reason
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.retry_strategy(text, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller;
+COMMENT ON FUNCTION budget.retry_strategy(text, integer, text) IS
+'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next active
+one of a higher complexity threshold, and after that, or where there is none, a human is asked.
+
+p_current_proposer  the proposer that failed, a name of proposer_configs
+p_attempt           the number of the attempt that failed, from 1
+p_failure_reason    why; handed back
+
+Returns {should_retry, action: retry_same | retry_stronger | escalate, proposer, attempt (the next), max_attempts,
+failure_reason}. Errors: 22023 bad argument or unknown proposer. Locks: none.';
+-- end functions/retry_strategy.sql
+
+-- begin functions/escalate.sql
+CREATE OR REPLACE FUNCTION budget.escalate(
+    p_component text,
+    p_operation text,
+    p_error text,
+    p_work_order_id uuid DEFAULT NULL,
+    p_severity text DEFAULT 'critical',
+    p_metadata jsonb DEFAULT '{}'
+)
+RETURNS uuid
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_id uuid := gen_random_uuid();
+    v_metadata jsonb := budget._metadata(p_metadata);
+    v_lock_timeout text;
+BEGIN
+    IF '' IN (coalesce(p_component, ''), coalesce(p_operation, ''), coalesce(p_error, ''), coalesce(p_severity, '')) THEN
+        RAISE EXCEPTION 'an escalation names its component, operation, error and severity'
+            USING ERRCODE = '22023',
+            DETAIL = format('Given: %L, %L, %L, %L.', p_component, p_operation, p_error, p_severity),
+            HINT = 'A human will read it: leave none of them empty.';
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    PERFORM budget._write_escalation(
+        v_id, 'error', p_severity, p_component, p_operation,
+        format('%s, %s: %s', p_component, p_operation, p_error), v_metadata, p_work_order_id, 'pending'
+    );
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN v_id;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) TO budget_caller;
+COMMENT ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) IS
+'Asks a human to look: one row in public.escalations, status pending. Returns its id.
+
+p_component, p_operation  where it happened
+p_error                   what happened; it stands in reason, after component and operation
+p_work_order_id           the work order, if one is concerned; an id that is not in the table is kept in context alone
+p_severity                critical, high, warning or info
+p_metadata                a JSON object, at most 64 KiB, merged into context
+
+Errors: 22023 bad argument. Locks: the work order''s key, as every foreign key does.';
+-- end functions/escalate.sql
 
 -- begin functions/version.sql
 CREATE OR REPLACE FUNCTION budget.version()

@@ -1,0 +1,32 @@
+-- A time to live is at most 24 hours, so that a hold which was never extended is younger than that; one that was is
+-- found by the id in the order's last decision. A row that another session has locked is being ended by it.
+CREATE OR REPLACE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_now timestamptz := budget._now();
+BEGIN
+    WITH open_holds AS (
+        SELECT l.id
+        FROM public.cost_tracking AS l
+        WHERE
+            (l.created_at > v_now - interval '24 hours' OR l.id::text = p_last_reservation_id)
+            AND l.expires_at > v_now
+            AND l.service_name = 'manager-routing'
+            AND l.metadata -> 'original_metadata' ->> 'work_order_id' = p_work_order_id::text
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+
+    UPDATE public.cost_tracking AS l
+    SET cost = 0, metadata = '{"type": "cancelled", "cancel_reason": "the work order was routed again"}'
+    FROM open_holds AS o
+    WHERE l.id = o.id;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._cancel_order_holds(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._cancel_order_holds(uuid, text) IS
+'Cancels what earlier routings of the work order still hold.';
