@@ -70,22 +70,23 @@ def _show_bar(console: Console, found: Status, limit: Decimal) -> None:
     settled, used = cells(found.settled), cells(found.settled + found.held)
     bar = Text(_INDENT).append("█" * settled, style=_SETTLED).append("▒" * (used - settled), style=_HELD)
     console.print(bar.append("░" * (width - used), style=_FREE))
-    marks = [("soft", found.daily_soft_cap), ("hard", found.daily_hard_cap), ("limit", limit)]
-    console.print(Text(_INDENT).append_text(_scale([(n, v, cells(v)) for n, v in marks if v is not None], width)))
+    caps = (("soft", found.daily_soft_cap), ("hard", found.daily_hard_cap), ("limit", limit))
+    marks = [(cells(value), f"{name} {amount(value)}") for name, value in caps if value is not None]
+    for line in _scale(marks, width):
+        console.print(Text(_INDENT + line))
     console.print()
 
 
-def _scale(marks: list[tuple[str, Decimal, int]], width: int) -> Text:
-    """Lay the caps out under the bar, each at its place or, where names would overlap, right after the one before."""
-    line = Text()
-    for name, value, cell in marks:
-        label = f"{name} {amount(value)}"
-        if cell + len(label) + 2 > width:  # no room to the right: end at the mark instead
-            label, start = f"{label} ▲", cell - len(label) - 2
-        else:
-            label, start = f"▲ {label}", cell
-        line.append(" " * max(start - len(line), 1 if line else 0)).append(label)
-    return line
+def _scale(marks: list[tuple[int, str]], width: int) -> list[str]:
+    """Lay labels out under the bar, each with its mark at its cell; on a further line where two would overlap."""
+    lines = [""]
+    for cell, label in marks:
+        fits_right = cell + len(label) + 2 <= width
+        start, text = (cell, f"▲ {label}") if fits_right else (max(cell, len(label) + 2) - len(label) - 2, f"{label} ▲")
+        if lines[-1] and start <= len(lines[-1]):
+            lines.append("")
+        lines[-1] = lines[-1].ljust(start) + text
+    return lines
 
 
 def _show_figures(console: Console, found: Status, now: datetime) -> None:
