@@ -109,7 +109,7 @@ DROP FUNCTION IF EXISTS budget._decide(budget._config, numeric, text, jsonb, tim
 
 DROP FUNCTION IF EXISTS budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean);
+DROP FUNCTION IF EXISTS budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text);
 
 DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
 

@@ -516,21 +516,26 @@ COMMENT ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tra
 'What a ledger row counts in its window at this instant; 0 for no row.';
 -- end functions/_internal/_counted.sql
 
--- begin functions/_internal/_freed_at.sql
-CREATE OR REPLACE FUNCTION budget._freed_at(
+-- begin functions/_internal/_freed.sql
+-- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds.
+CREATE OR REPLACE FUNCTION budget._freed(
     p_amount numeric,
     p_now timestamptz,
     p_starts_at timestamptz,
     p_ends_at timestamptz,
     p_except_id uuid,
-    p_keep boolean
+    p_on_expiry text,
+    OUT held numeric,
+    OUT enough_at timestamptz
 )
-RETURNS timestamptz
 LANGUAGE sql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT min(f.expires_at)
+    SELECT
+        coalesce(max(f.freed), 0),
+        -- A hold that is kept when it lapses frees nothing by lapsing.
+        min(f.expires_at) FILTER (WHERE f.freed >= p_amount AND p_on_expiry = 'release')
     FROM (
         SELECT
             l.expires_at,
@@ -542,15 +547,14 @@ AS $function$
             AND l.created_at < p_ends_at
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
-            AND NOT p_keep -- a hold that is kept when it lapses frees nothing
-    ) AS f
-    WHERE f.freed >= p_amount;
+    ) AS f;
 $function$;
 
-REVOKE ALL ON FUNCTION budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION budget._freed_at(numeric, timestamptz, timestamptz, timestamptz, uuid, boolean) IS
-'The earliest instant at which enough open holds of the window have lapsed to free the amount; NULL if that never is.';
--- end functions/_internal/_freed_at.sql
+REVOKE ALL ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) IS
+'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to free
+the amount; NULL if that never is.';
+-- end functions/_internal/_freed.sql
 
 -- begin functions/_internal/_headroom.sql
 -- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
@@ -569,26 +573,25 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_keep boolean := p_config.on_expiry = 'keep';
+    -- Holds that lapse up to this instant count nothing.
+    v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
     v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
     v_counted numeric := budget._counted(p_config, p_now, p_hold);
     v_missing numeric;
-    v_held numeric;
+    v_freed record;
     v_verdict budget.verdict;
 BEGIN
     v_verdict.budget := 'daily';
     v_verdict.limit_amount := p_config.emergency_kill;
     v_verdict.resets_at := v_window.ends_at;
 
-    SELECT
-        coalesce(sum(l.cost), 0),
-        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > p_now AND l.id IS DISTINCT FROM p_hold.id), 0)
-    INTO v_verdict.current_total, v_held
+    SELECT coalesce(sum(l.cost), 0)
+    INTO v_verdict.current_total
     FROM public.cost_tracking AS l
     WHERE
         l.created_at >= v_window.starts_at
         AND l.created_at < v_window.ends_at
-        AND (l.expires_at IS NULL OR l.expires_at > p_now OR v_keep);
+        AND (l.expires_at IS NULL OR l.expires_at > v_lapsed);
     v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
 
     -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
@@ -598,15 +601,12 @@ BEGIN
         v_verdict.reason := 'granted';
     ELSIF p_amount > v_verdict.limit_amount THEN
         v_verdict.reason := 'too_large';
-    ELSIF v_missing > v_held THEN
-        v_verdict.reason := 'exhausted';
-        v_verdict.retry_at := v_verdict.resets_at;
     ELSE
-        v_verdict.reason := 'in_flight';
-        v_verdict.retry_at := least(
-            v_verdict.resets_at,
-            budget._freed_at(v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, v_keep)
+        v_freed := budget._freed(
+            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry
         );
+        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
     END IF;
     RETURN v_verdict;
 END

@@ -14,26 +14,25 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_keep boolean := p_config.on_expiry = 'keep';
+    -- Holds that lapse up to this instant count nothing.
+    v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
     v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
     v_counted numeric := budget._counted(p_config, p_now, p_hold);
     v_missing numeric;
-    v_held numeric;
+    v_freed record;
     v_verdict budget.verdict;
 BEGIN
     v_verdict.budget := 'daily';
     v_verdict.limit_amount := p_config.emergency_kill;
     v_verdict.resets_at := v_window.ends_at;
 
-    SELECT
-        coalesce(sum(l.cost), 0),
-        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > p_now AND l.id IS DISTINCT FROM p_hold.id), 0)
-    INTO v_verdict.current_total, v_held
+    SELECT coalesce(sum(l.cost), 0)
+    INTO v_verdict.current_total
     FROM public.cost_tracking AS l
     WHERE
         l.created_at >= v_window.starts_at
         AND l.created_at < v_window.ends_at
-        AND (l.expires_at IS NULL OR l.expires_at > p_now OR v_keep);
+        AND (l.expires_at IS NULL OR l.expires_at > v_lapsed);
     v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
 
     -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
@@ -43,15 +42,12 @@ BEGIN
         v_verdict.reason := 'granted';
     ELSIF p_amount > v_verdict.limit_amount THEN
         v_verdict.reason := 'too_large';
-    ELSIF v_missing > v_held THEN
-        v_verdict.reason := 'exhausted';
-        v_verdict.retry_at := v_verdict.resets_at;
     ELSE
-        v_verdict.reason := 'in_flight';
-        v_verdict.retry_at := least(
-            v_verdict.resets_at,
-            budget._freed_at(v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, v_keep)
+        v_freed := budget._freed(
+            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry
         );
+        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
     END IF;
     RETURN v_verdict;
 END
