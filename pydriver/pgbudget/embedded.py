@@ -35,7 +35,6 @@ from pgbudget._binaries import (
     find_binaries,
     popen_options,
     run,
-    temporary_parents,
     unprivileged_account,
     usable_binaries,
 )
@@ -44,8 +43,8 @@ __all__ = ["EmbeddedError", "Server"]
 
 USER = "postgres"
 
-# What macOS has for a socket's address; Linux has 4 more.
-_SOCKET_BYTES = 104
+# A socket's address has room for 104 bytes on macOS, 4 more on Linux; 35 go to /pgbudget-xxxxxxxx/.s.PGSQL.65535.
+_PARENT_BYTES = 104 - 35
 
 _READY_SECONDS = 30.0
 _INITDB_SECONDS = 120.0
@@ -325,13 +324,14 @@ class Server:
 
 def _private_dir(account: pwd.struct_passwd | None) -> Path:
     """Make a directory that only the account can enter, with a name short enough for a socket's address."""
-    for parent in temporary_parents(account):
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - the name is random
+        # Root's own TMPDIR may be closed to the account.
+        if len(os.fsencode(parent)) > _PARENT_BYTES or not can_enter(Path(parent), account):
+            continue
         path = Path(tempfile.mkdtemp(prefix="pgbudget-", dir=parent))
-        if len(os.fsencode(path / ".s.PGSQL.65535")) < _SOCKET_BYTES:
-            if account is not None:
-                os.chown(path, account.pw_uid, account.pw_gid)
-            return path
-        path.rmdir()
+        if account is not None:
+            os.chown(path, account.pw_uid, account.pw_gid)
+        return path
     raise EmbeddedError("no temporary directory can hold the server's socket: set TMPDIR to a short path")
 
 

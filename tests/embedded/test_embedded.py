@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgbudget._binaries import find_binaries
+from pgbudget import _binaries
 from pgbudget.embedded import EmbeddedError, Server
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs the server as himself")
@@ -107,7 +107,7 @@ def test_the_wheel_has_two_versions(version: str) -> None:
 def test_the_environment_chooses_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PG", "PG_BIN"):
         monkeypatch.delenv(name, raising=False)
-    bin_16, bin_18 = (find_binaries(version, None) for version in ("16", "18"))
+    bin_16, bin_18 = (_binaries.find_binaries(version, None) for version in ("16", "18"))
     assert bin_16 != bin_18
     assert Server().bin_dir == bin_18
     monkeypatch.setenv("PG", "16")
@@ -378,7 +378,7 @@ def test_a_process_that_merely_has_the_orphans_number_is_spared(place: Path) -> 
 
 @as_root
 def test_binaries_out_of_the_accounts_reach_are_copied(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bin_dir = find_binaries("18", None)
+    bin_dir = _binaries.find_binaries("18", None)
     package = bin_dir.parents[1]
     home = place / "home"
     home.mkdir(mode=0o700)
@@ -387,23 +387,19 @@ def test_binaries_out_of_the_accounts_reach_are_copied(place: Path, monkeypatch:
     temporary = place / "tmp"
     temporary.mkdir()
     temporary.chmod(0o1777)
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(_binaries, "_COPY_PARENTS", (home, temporary))
     hidden = home / package.name / bin_dir.parent.name / "bin"
-
-    def copies() -> list[Path]:
-        return [path for path in temporary.iterdir() if path.is_dir() and (path / package.name).exists()]
 
     with Server(bin_dir=hidden) as server:
         assert ask(server, "SELECT 1") == 1
         assert server.bin_dir.is_relative_to(temporary)
-    [copy] = copies()
+    [copy] = temporary.iterdir()
     kept = copy.stat().st_ino
     everything = [copy, *copy.rglob("*")]
     assert all(path.stat().st_uid == 0 and not path.stat().st_mode & 0o022 for path in everything)
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
     with Server(bin_dir=hidden):
-        assert [path.stat().st_ino for path in copies()] == [kept]
+        assert copy.stat().st_ino == kept
 
     # Neither a copy that others could have written to nor one with a file missing is used again.
     copy.chmod(0o777)
@@ -412,8 +408,9 @@ def test_binaries_out_of_the_accounts_reach_are_copied(place: Path, monkeypatch:
     next((copy / package.name).rglob("postgres.bki")).unlink()
     with Server(bin_dir=hidden) as server:
         assert ask(server, "SELECT 1") == 1
-    assert not copies()[0].stat().st_mode & 0o022
-    assert [path.name for path in temporary.iterdir()] == [copy.name]
+    assert not copy.stat().st_mode & 0o022
+    assert list(temporary.iterdir()) == [copy]
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
 @as_root
