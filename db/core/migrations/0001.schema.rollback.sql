@@ -1,7 +1,9 @@
 -- The roles stay: they belong to the cluster, and other databases may use them.
 
 -- begin compiled
-DROP FUNCTION IF EXISTS budget._lock_table(regclass, text);
+DROP FUNCTION IF EXISTS budget._preflight();
+
+DROP FUNCTION IF EXISTS budget._lock_table(text, text);
 -- end compiled
 
 DROP TYPE IF EXISTS budget._config;

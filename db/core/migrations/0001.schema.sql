@@ -1,5 +1,21 @@
 -- The schema, its roles and its types. Takes no lock on a table of the application.
 
+DO $do$
+BEGIN
+    IF to_regnamespace('budget') IS NULL THEN
+        CREATE SCHEMA budget;
+        COMMENT ON SCHEMA budget IS 'pgbudget: a spend limit that the database itself enforces.';
+    ELSIF coalesce(obj_description(to_regnamespace('budget'), 'pg_namespace'), '') NOT LIKE 'pgbudget:%' THEN
+        RAISE EXCEPTION 'this database has a schema budget that is not of pgbudget'
+            USING ERRCODE = '55000',
+            DETAIL = format('It is owned by %s.', (
+                SELECT n.nspowner::regrole FROM pg_namespace AS n WHERE n.nspname = 'budget'
+            )),
+            HINT = 'Nothing was changed. Drop it if it is empty, or rename it: ALTER SCHEMA budget RENAME TO …';
+    END IF;
+END
+$do$;
+
 -- Roles belong to the cluster: another database may have made them, or be making them at this moment.
 DO $do$
 DECLARE
@@ -20,13 +36,9 @@ BEGIN
 END
 $do$;
 
-CREATE SCHEMA IF NOT EXISTS budget;
-
 REVOKE ALL ON SCHEMA budget FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA budget TO budget_caller, budget_admin, budget_reader;
-
-COMMENT ON SCHEMA budget IS 'pgbudget: a spend limit that the database itself enforces.';
 
 DO $do$
 BEGIN
@@ -78,35 +90,261 @@ COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
 
 -- begin functions/_internal/_lock_table.sql
 -- For migrations on a live database: a strong lock is asked for in short tries, so that whoever queues behind it waits
--- a quarter of a second at most, and not for as long as the busiest transaction takes.
-CREATE OR REPLACE FUNCTION budget._lock_table(p_table regclass, p_mode text)
+-- a quarter of a second at most, and not for as long as the busiest transaction takes. Several tables are locked in
+-- one try or not at all, so that none is kept from its writers while another is busy.
+CREATE OR REPLACE FUNCTION budget._lock_table(p_tables text, p_mode text)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    c_tries CONSTANT integer := 60;
     v_lock_timeout text := current_setting('lock_timeout');
+    -- Autovacuum gives way only to those who wait for longer than this.
+    v_yielded interval := current_setting('deadlock_timeout')::interval + interval '500 ms';
+    v_patience interval := coalesce(nullif(current_setting('pgbudget.lock_patience', true), ''), '30s');
+    v_deadline timestamptz := clock_timestamp() + v_patience;
 BEGIN
-    PERFORM set_config('lock_timeout', '250ms', true);
-    FOR v_try IN 1 .. c_tries LOOP
+    LOOP
         BEGIN
-            EXECUTE format('LOCK TABLE %s IN %s MODE', p_table, p_mode);
+            -- Plain writers do not queue behind this one, so it may wait until an autovacuum has given way.
+            PERFORM set_config('lock_timeout', (1000 * extract(EPOCH FROM v_yielded))::integer::text, true);
+            EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', p_tables);
+            PERFORM set_config('lock_timeout', '250ms', true);
+            EXECUTE format('LOCK TABLE %s IN %s MODE', p_tables, p_mode);
             PERFORM set_config('lock_timeout', v_lock_timeout, true);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
-            PERFORM pg_sleep(0.25 + random() * 0.25);
+            IF clock_timestamp() > v_deadline THEN
+                RAISE EXCEPTION 'too busy to be changed now: %', p_tables
+                    USING ERRCODE = '55P03',
+                    DETAIL = format('No %s lock was to be had within %s.', p_mode, v_patience),
+                    HINT = 'This step changed nothing. End the long transactions on it (pg_stat_activity, pg_locks) and '
+                        'migrate again, which resumes here; or wait longer with the setting pgbudget.lock_patience.';
+            END IF;
         END;
+        PERFORM pg_sleep(0.25 + random() * 0.25);
     END LOOP;
-    RAISE EXCEPTION 'the table % is too busy to be changed now', p_table
-        USING ERRCODE = '55P03',
-        DETAIL = format('Its %s lock was not to be had in %s tries.', p_mode, c_tries),
-        HINT = 'Nothing was changed. End long transactions on the table (pg_stat_activity) and migrate again.';
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._lock_table(regclass, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._lock_table(regclass, text) IS
-'Locks a table until the end of the transaction, by polling. Errors: 55P03.';
+REVOKE ALL ON FUNCTION budget._lock_table(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_table(text, text) IS
+'Locks tables, named with commas between them, until the end of the transaction, by polling for at most
+pgbudget.lock_patience (30s). Errors: 55P03.';
 -- end functions/_internal/_lock_table.sql
+
+-- begin functions/_internal/_preflight.sql
+-- What stands in the way of taking over the tables that are there. It only reads, and needs nothing but the schema
+-- budget, so that it can be asked before anything is changed.
+CREATE OR REPLACE FUNCTION budget._preflight()
+RETURNS TABLE (table_name text, column_name text, found text, remedy text)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_accept_negative boolean := coalesce(nullif(current_setting('pgbudget.accept_negative', true), ''), 'off');
+BEGIN
+    RETURN QUERY
+    WITH used (table_name, column_name, column_type, rule) AS (
+        VALUES
+        ('cost_tracking', 'id', 'uuid', 'key'),
+        ('cost_tracking', 'service_name', 'text', NULL),
+        ('cost_tracking', 'cost', 'numeric', 'not null'),
+        ('cost_tracking', 'metadata', 'jsonb', NULL),
+        ('cost_tracking', 'created_at', 'timestamp with time zone', NULL),
+        ('escalations', 'id', 'uuid', 'key'),
+        ('escalations', 'work_order_id', 'uuid', 'nullable'),
+        ('escalations', 'trigger_type', 'text', NULL),
+        ('escalations', 'reason', 'text', 'optional'),
+        ('escalations', 'context', 'jsonb', NULL),
+        ('escalations', 'status', 'text', NULL),
+        ('escalations', 'resolved_at', 'timestamp with time zone', 'nullable'),
+        ('escalations', 'created_at', 'timestamp with time zone', NULL),
+        ('escalations', 'updated_at', 'timestamp with time zone', NULL),
+        ('work_orders', 'id', 'uuid', 'key'),
+        ('work_orders', 'metadata', 'jsonb', NULL),
+        ('work_orders', 'updated_at', 'timestamp with time zone', NULL),
+        ('system_config', 'key', 'text', 'key'),
+        ('system_config', 'value', 'text', NULL),
+        ('system_config', 'description', 'text', NULL),
+        ('system_config', 'updated_at', 'timestamp with time zone', NULL),
+        ('proposer_configs', 'name', 'text', 'key'),
+        ('proposer_configs', 'complexity_threshold', 'numeric', NULL),
+        ('proposer_configs', 'cost_profile', 'jsonb', NULL),
+        ('proposer_configs', 'active', 'boolean', NULL),
+        ('proposer_configs', 'created_at', 'timestamp with time zone', NULL)
+    ),
+
+    tables AS (
+        SELECT c.oid, c.relname::text AS table_name, c.relkind, c.relpersistence, c.relowner
+        FROM pg_class AS c
+        WHERE c.oid IN (SELECT to_regclass('public.' || u.table_name) FROM used AS u)
+    ),
+
+    columns AS (
+        SELECT
+            t.oid, t.table_name, a.attname::text AS column_name, a.attnum, a.attnotnull,
+            a.atthasdef OR a.attidentity <> '' AS fills_itself,
+            format_type(a.atttypid, NULL) AS column_type,
+            a.atttypmod <> -1 AS is_narrow
+        FROM tables AS t
+        INNER JOIN pg_attribute AS a ON t.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE t.relkind = 'r'
+    )
+
+    SELECT
+        t.table_name, NULL,
+        CASE t.relkind
+            WHEN 'r' THEN 'an unlogged table'
+            WHEN 'p' THEN 'a partitioned table'
+            WHEN 'v' THEN 'a view'
+            WHEN 'm' THEN 'a materialized view'
+            WHEN 'f' THEN 'a foreign table'
+            ELSE 'no table'
+        END,
+        'It must be an ordinary table that outlives a crash: rename this one, and the table is made or moved to this name.'
+    FROM tables AS t
+    WHERE t.relkind <> 'r' OR t.relpersistence <> 'p'
+
+    UNION ALL
+    SELECT
+        t.table_name, NULL, 'owned by ' || t.relowner::regrole,
+        format('Migrate as %s, or as a role that is a member of it.', t.relowner::regrole)
+    FROM tables AS t
+    WHERE t.relkind = 'r' AND NOT pg_has_role(t.relowner, 'USAGE')
+
+    UNION ALL
+    SELECT
+        u.table_name, u.column_name, 'missing',
+        format('ALTER TABLE public.%I ADD COLUMN %I %s', u.table_name, u.column_name, u.column_type)
+    FROM used AS u
+    INNER JOIN tables AS t USING (table_name)
+    LEFT JOIN columns AS c USING (table_name, column_name)
+    WHERE t.relkind = 'r' AND c.oid IS NULL AND u.rule IS DISTINCT FROM 'optional'
+
+    UNION ALL
+    SELECT
+        u.table_name, u.column_name, 'of type ' || c.column_type,
+        format(
+            'ALTER TABLE public.%I ALTER COLUMN %I TYPE %s, with a USING clause that says how your values are to be read.',
+            u.table_name, u.column_name, u.column_type
+        )
+    FROM used AS u
+    INNER JOIN columns AS c USING (table_name, column_name)
+    WHERE c.column_type <> u.column_type
+
+    UNION ALL
+    SELECT
+        u.table_name, u.column_name, 'without a unique key of its own',
+        format('ALTER TABLE public.%I ADD UNIQUE (%I)', u.table_name, u.column_name)
+    FROM used AS u
+    INNER JOIN columns AS c USING (table_name, column_name)
+    WHERE
+        u.rule = 'key'
+        AND NOT EXISTS (
+            SELECT
+            FROM pg_index AS i
+            WHERE
+                i.indrelid = c.oid
+                AND i.indisunique AND i.indisvalid AND i.indimmediate
+                AND i.indnkeyatts = 1 AND i.indkey[0] = c.attnum AND i.indpred IS NULL
+        )
+
+    UNION ALL
+    SELECT
+        u.table_name, u.column_name, 'without NOT NULL, so that spend could be written without an amount',
+        format('ALTER TABLE public.%I ALTER COLUMN %I SET NOT NULL', u.table_name, u.column_name)
+    FROM used AS u
+    INNER JOIN columns AS c USING (table_name, column_name)
+    WHERE u.rule = 'not null' AND NOT c.attnotnull
+
+    UNION ALL
+    SELECT
+        c.table_name, c.column_name, 'NOT NULL, but pgbudget has no value for it',
+        format('ALTER TABLE public.%I ALTER COLUMN %I DROP NOT NULL, or give it a default.', c.table_name, c.column_name)
+    FROM columns AS c
+    LEFT JOIN used AS u USING (table_name, column_name)
+    WHERE
+        c.attnotnull
+        AND (
+            u.rule = 'nullable'
+            OR (
+                u.table_name IS NULL
+                AND NOT c.fills_itself
+                AND c.table_name IN ('cost_tracking', 'escalations', 'system_config')
+            )
+        )
+
+    UNION ALL
+    SELECT
+        c.table_name, c.column_name, format('of the application, of type %s', c.column_type),
+        format(
+            'pgbudget adds a column of this name, in which a time marks an open hold: rename yours with '
+            'ALTER TABLE public.%I RENAME COLUMN %I TO …', c.table_name, c.column_name
+        )
+    FROM columns AS c
+    WHERE
+        c.table_name = 'cost_tracking' AND c.column_name = 'expires_at'
+        AND coalesce(col_description(c.oid, c.attnum), '') NOT LIKE '%Kept by pgbudget.'
+
+    UNION ALL
+    SELECT
+        c.table_name, c.column_name, 'used by ' || pg_describe_object(d.classid, d.objid, d.objsubid),
+        'The column becomes plain numeric, which this forbids: drop it, migrate, create it again.'
+    FROM columns AS c
+    INNER JOIN pg_depend AS d ON c.oid = d.refobjid AND c.attnum = d.refobjsubid
+    WHERE
+        c.table_name = 'cost_tracking' AND c.column_name = 'cost' AND c.is_narrow
+        AND d.refclassid = 'pg_class'::regclass
+        -- What ALTER TABLE refuses; indexes, constraints and the column's own default it carries over.
+        AND (
+            d.classid IN (
+                'pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_proc'::regclass,
+                'pg_publication_rel'::regclass
+            )
+            OR EXISTS (
+                SELECT
+                FROM pg_attrdef AS f
+                WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid AND f.adnum <> c.attnum
+            )
+        );
+
+    -- The rows can be read by these rules only where the columns are what they should be.
+    IF FOUND OR to_regclass('public.cost_tracking') IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT
+        'cost_tracking', r.column_name,
+        format('%s in %s rows, for example in the one with id %s', r.found, count(*), min(l.id::text)),
+        r.remedy
+    FROM public.cost_tracking AS l
+    CROSS JOIN LATERAL (
+        VALUES
+        (
+            'created_at', 'NULL', l.created_at IS NULL,
+            'Give them the time at which the money was spent.'
+        ),
+        (
+            'cost', 'negative', l.cost < 0 AND l.cost > -1e15 AND NOT v_accept_negative,
+            'Mend them; or accept them as they are, with --accept-negative or the setting pgbudget.accept_negative = on.'
+        ),
+        (
+            'cost', 'no amount below 1e15', l.cost <= -1e15 OR l.cost >= 1e15,
+            'Mend them: such a row makes every sum useless.'
+        )
+    ) AS r (column_name, found, is_broken, remedy)
+    WHERE
+        (l.created_at IS NULL OR l.cost < 0 OR l.cost >= 1e15)
+        AND r.is_broken
+    GROUP BY r.column_name, r.found, r.remedy;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._preflight() FROM PUBLIC;
+COMMENT ON FUNCTION budget._preflight() IS
+'What stands in the way of taking over the application''s tables: one row each, with what to do. No rows: go ahead.';
+-- end functions/_internal/_preflight.sql

@@ -1,48 +1,72 @@
 -- The application's tables and rows stay as they were found. A widened cost column stays wide: narrowing it would lose
--- cents. A table that pgbudget made goes only if nothing was written into it.
-
-DELETE FROM public.system_config
-WHERE key = 'budget_freeze' OR (key = 'budget_limits' AND description = 'Written by pgbudget; change it with budget.set_limits');
+-- cents. A table that pgbudget made goes only if nothing was written into it and nothing depends on it.
 
 DO $do$
 BEGIN
-    IF col_description('public.escalations'::regclass, (
-        SELECT a.attnum
-        FROM pg_attribute AS a
-        WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason'
-    )) = 'What happened, for a human. Added by pgbudget.' THEN
-        PERFORM budget._lock_table('public.escalations', 'ACCESS EXCLUSIVE');
-        ALTER TABLE public.escalations DROP COLUMN reason;
+    IF to_regclass('public.system_config') IS NOT NULL THEN
+        DELETE FROM public.system_config
+        WHERE
+            key = 'budget_freeze'
+            OR (key = 'budget_limits' AND description = 'Written by pgbudget; change it with budget.set_limits');
     END IF;
 END
 $do$;
 
+-- One statement takes every strong lock, so that no table waits for another under one of them.
 DO $do$
+DECLARE
+    -- Those that refer to others come first.
+    c_tables CONSTANT text[] := ARRAY[
+        'public.cost_tracking', 'public.proposer_configs', 'public.system_config', 'public.escalations', 'public.work_orders'
+    ];
+    v_ours text[] := ARRAY(
+        SELECT t.name
+        FROM unnest(c_tables) WITH ORDINALITY AS t (name, place)
+        WHERE obj_description(to_regclass(t.name), 'pg_class') = 'Created by pgbudget.'
+        ORDER BY t.place
+    );
+    v_reason_is_ours boolean := EXISTS (
+        SELECT
+        FROM pg_attribute AS a
+        WHERE
+            a.attrelid = to_regclass('public.escalations')
+            AND a.attname = 'reason'
+            AND col_description(a.attrelid, a.attnum) = 'What happened, for a human. Added by pgbudget.'
+    );
+    v_locked text := (
+        SELECT string_agg(t.name, ', ')
+        FROM unnest(c_tables) AS t (name)
+        WHERE
+            t.name = ANY (v_ours)
+            OR (t.name = 'public.cost_tracking' AND to_regclass(t.name) IS NOT NULL)
+            OR (t.name = 'public.escalations' AND v_reason_is_ours)
+    );
+    v_table text;
+    v_used boolean;
 BEGIN
-    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
-    ALTER TABLE public.cost_tracking
+    IF v_locked IS NULL THEN
+        RETURN; -- undone already
+    END IF;
+    PERFORM budget._lock_table(v_locked, 'ACCESS EXCLUSIVE');
+    IF v_reason_is_ours THEN
+        ALTER TABLE public.escalations DROP COLUMN reason;
+    END IF;
+    ALTER TABLE IF EXISTS public.cost_tracking
         DROP CONSTRAINT IF EXISTS budget_expiry_of_hold,
         DROP CONSTRAINT IF EXISTS budget_created_at_present,
         DROP CONSTRAINT IF EXISTS budget_cost_in_range,
         DROP COLUMN IF EXISTS expires_at;
-END
-$do$;
-
-DO $do$
-DECLARE
-    v_table text;
-    v_used boolean;
-BEGIN
-    FOREACH v_table IN ARRAY ARRAY[
-        'public.cost_tracking', 'public.proposer_configs', 'public.system_config', 'public.escalations', 'public.work_orders'
-    ] LOOP
-        IF obj_description(to_regclass(v_table), 'pg_class') = 'Created by pgbudget.' THEN
-            EXECUTE format('SELECT EXISTS (SELECT FROM %s)', v_table) INTO v_used;
-            IF v_used THEN
-                RAISE NOTICE 'table % was made by pgbudget, has rows and is kept', v_table;
-            ELSE
+    FOREACH v_table IN ARRAY v_ours LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', v_table) INTO v_used;
+        BEGIN
+            IF NOT v_used THEN
                 EXECUTE format('DROP TABLE %s', v_table);
             END IF;
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            v_used := true;
+        END;
+        IF v_used THEN
+            RAISE NOTICE 'table % was made by pgbudget, is in use and is kept', v_table;
         END IF;
     END LOOP;
 END

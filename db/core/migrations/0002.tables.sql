@@ -2,6 +2,36 @@
 -- The application's tables: each is made where it is missing, and taken over with its rows where it is there.
 -- Every change is made only where it is needed, so that the file may run again after a crash.
 
+-- Everything that stands in the way is reported at once, before anything is changed.
+DO $do$
+DECLARE
+    v_count bigint;
+    v_first text;
+    v_found text;
+    v_remedies text;
+BEGIN
+    SELECT
+        count(*),
+        (array_agg(p.place || ' is ' || p.found ORDER BY p.n))[1],
+        string_agg(format('%s. %s is %s', p.n, p.place, p.found), E'\n' ORDER BY p.n),
+        string_agg(format('%s. %s', p.n, p.remedy), E'\n' ORDER BY p.n)
+    INTO v_count, v_first, v_found, v_remedies
+    FROM (
+        SELECT
+            row_number() OVER (ORDER BY f.table_name, f.column_name, f.found) AS n,
+            concat_ws('.', 'public', f.table_name, f.column_name) AS place,
+            f.found,
+            f.remedy
+        FROM budget._preflight() AS f
+    ) AS p;
+    IF v_count > 0 THEN
+        RAISE EXCEPTION 'the application''s tables cannot be taken over as they are: %', v_first
+            || CASE WHEN v_count > 1 THEN format(', and %s more', v_count - 1) ELSE '' END
+            USING ERRCODE = '55000', DETAIL = v_found, HINT = E'No table was changed. Then migrate again.\n' || v_remedies;
+    END IF;
+END
+$do$;
+
 DO $do$
 BEGIN
     IF to_regclass('public.work_orders') IS NULL THEN
@@ -27,7 +57,7 @@ BEGIN
     IF to_regclass('public.escalations') IS NULL THEN
         CREATE TABLE public.escalations (
             id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-            work_order_id uuid REFERENCES public.work_orders (id) ON DELETE CASCADE,
+            work_order_id uuid,
             trigger_type text NOT NULL,
             reason text,
             context jsonb NOT NULL,
@@ -98,23 +128,60 @@ BEGIN
 END
 $do$;
 
+INSERT INTO public.system_config (key, value, description)
+VALUES (
+    'budget_limits',
+    '{"daily_soft_cap": 20, "daily_hard_cap": 50, "emergency_kill": 100, "timezone": "UTC",
+"reservation_ttl": "1 hour", "on_expiry": "release", "exempt_services": ["architect"]}',
+    'Written by pgbudget; change it with budget.set_limits'
+)
+ON CONFLICT (key) DO NOTHING;
+
+-- One statement takes every strong lock, the strongest first and once, so that no table is kept from its writers while
+-- another is busy, and no lock is raised later: that can deadlock with those who wait for it. It stands last, because
+-- the locks are held until the commit.
 DO $do$
 DECLARE
-    v_typmod integer;
+    v_is_narrow boolean := EXISTS (
+        SELECT
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'public.cost_tracking'::regclass AND a.attname = 'cost' AND a.atttypmod <> -1
+    );
+    v_lacks_reason boolean := NOT EXISTS (
+        SELECT
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason'
+    );
+    v_lacks_key boolean := obj_description('public.escalations'::regclass, 'pg_class') = 'Created by pgbudget.'
+        AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = 'public.escalations'::regclass AND c.contype = 'f');
 BEGIN
-    SELECT a.atttypmod INTO STRICT v_typmod
-    FROM pg_attribute AS a
-    WHERE a.attrelid = 'public.cost_tracking'::regclass AND a.attname = 'cost';
-    -- The strongest lock first and once: a lock that is raised later can deadlock with those who wait for it.
-    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
+    PERFORM budget._lock_table(
+        concat_ws(
+            ', ', 'public.cost_tracking',
+            CASE WHEN v_lacks_reason OR v_lacks_key THEN 'public.escalations' END,
+            CASE WHEN v_lacks_key THEN 'public.work_orders' END
+        ),
+        'ACCESS EXCLUSIVE'
+    );
+    IF v_lacks_key THEN
+        ALTER TABLE public.escalations ADD FOREIGN KEY (work_order_id) REFERENCES public.work_orders (id) ON DELETE CASCADE;
+    END IF;
+    IF v_lacks_reason THEN
+        ALTER TABLE public.escalations ADD COLUMN reason text;
+        COMMENT ON COLUMN public.escalations.reason IS 'What happened, for a human. Added by pgbudget.';
+    END IF;
     ALTER TABLE public.cost_tracking ADD COLUMN IF NOT EXISTS expires_at timestamptz;
     COMMENT ON COLUMN public.cost_tracking.expires_at IS
     'When an open hold lapses and counts nothing any more; NULL on every other row. Kept by pgbudget.';
-    IF v_typmod <> -1 THEN
+    IF v_is_narrow THEN
         -- To plain numeric no row is rewritten; any other width would rewrite the table.
         ALTER TABLE public.cost_tracking ALTER COLUMN cost TYPE numeric;
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'budget_cost_in_range') THEN
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_constraint AS c
+        WHERE c.conrelid = 'public.cost_tracking'::regclass AND c.conname = 'budget_cost_in_range'
+    ) THEN
         ALTER TABLE public.cost_tracking
             ADD CONSTRAINT budget_cost_in_range CHECK (cost >= 0 AND cost < 1e15) NOT VALID,
             ADD CONSTRAINT budget_created_at_present CHECK (created_at IS NOT NULL) NOT VALID,
@@ -124,26 +191,3 @@ BEGIN
     END IF;
 END
 $do$;
-
-DO $do$
-BEGIN
-    IF NOT EXISTS (
-        SELECT
-        FROM pg_attribute AS a
-        WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason' AND NOT a.attisdropped
-    ) THEN
-        PERFORM budget._lock_table('public.escalations', 'ACCESS EXCLUSIVE');
-        ALTER TABLE public.escalations ADD COLUMN reason text;
-        COMMENT ON COLUMN public.escalations.reason IS 'What happened, for a human. Added by pgbudget.';
-    END IF;
-END
-$do$;
-
-INSERT INTO public.system_config (key, value, description)
-VALUES (
-    'budget_limits',
-    '{"daily_soft_cap": 20, "daily_hard_cap": 50, "emergency_kill": 100, "timezone": "UTC",
-"reservation_ttl": "1 hour", "on_expiry": "release", "exempt_services": ["architect"]}',
-    'Written by pgbudget; change it with budget.set_limits'
-)
-ON CONFLICT (key) DO NOTHING;
