@@ -10,7 +10,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)));
+    v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)), 'p_reason');
     v_lock_timeout text := budget._begin_write();
     v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
 BEGIN

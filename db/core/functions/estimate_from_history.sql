@@ -12,10 +12,10 @@ SET row_security = off
 AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
-    -- As seconds: adding days to an instant would follow the caller's TimeZone.
-    v_seconds double precision := extract(EPOCH FROM p_since);
+    -- As seconds: adding days to an instant would follow the caller's TimeZone. Three centuries are all of history.
+    v_seconds double precision := least(extract(EPOCH FROM p_since), 1e10);
 BEGIN
-    IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 AND v_seconds < 'Infinity' THEN
+    IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY
         SELECT
             percentile_disc(p_quantile::double precision) WITHIN GROUP (ORDER BY l.cost),

@@ -9,7 +9,8 @@ AS $function$
 DECLARE
     v_lock_timeout text;
     v_now timestamptz;
-    v_keep boolean := (budget._read_config()).on_expiry = 'keep';
+    -- Without it nothing says whether lapsing frees the money or spends it.
+    v_keep boolean := (budget._require_config()).on_expiry = 'keep';
 BEGIN
     IF p_limit IS NULL OR p_limit < 1 THEN
         RAISE EXCEPTION 'p_limit must be at least 1'
@@ -54,5 +55,5 @@ One row: how many were marked, and the money they gave back (0 where on_expiry i
 
 p_limit  at most so many in this call; call it until expired is 0
 
-Errors: 22023 bad argument; 55P03 lock wait.
+Errors: 22023 bad argument; PB005 broken configuration; 55P03 lock wait.
 Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';

@@ -15,7 +15,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_given jsonb := budget._metadata(p_limits);
+    v_given jsonb := budget._metadata(p_limits, 'p_limits');
     v_lock_timeout text := budget._begin_write();
     v_old text;
     v_new jsonb;

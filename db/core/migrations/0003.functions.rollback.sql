@@ -137,7 +137,7 @@ DROP FUNCTION IF EXISTS budget._day_start(date, text);
 
 DROP FUNCTION IF EXISTS budget._ttl(interval);
 
-DROP FUNCTION IF EXISTS budget._metadata(jsonb);
+DROP FUNCTION IF EXISTS budget._metadata(jsonb, text);
 
 DROP FUNCTION IF EXISTS budget._service_name(text);
 

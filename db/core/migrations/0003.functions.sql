@@ -5,11 +5,13 @@
 -- The one clock. Tests replace this function to move time; production has no other way to do so.
 CREATE OR REPLACE FUNCTION budget._now()
 RETURNS timestamptz
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT clock_timestamp();
+BEGIN
+    RETURN clock_timestamp();
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._now() FROM PUBLIC;
@@ -20,11 +22,13 @@ COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
 -- JSON keeps instants as text; written in UTC so that no caller's TimeZone shows in a stored row.
 CREATE OR REPLACE FUNCTION budget._iso(p_at timestamptz)
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+BEGIN
+    RETURN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._iso(timestamptz) FROM PUBLIC;
@@ -93,7 +97,7 @@ COMMENT ON FUNCTION budget._service_name(text) IS 'A checked service name. Error
 -- end functions/_internal/_service_name.sql
 
 -- begin functions/_internal/_metadata.sql
-CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb)
+CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb, p_argument text DEFAULT 'p_metadata')
 RETURNS jsonb
 LANGUAGE plpgsql
 IMMUTABLE
@@ -104,13 +108,13 @@ BEGIN
         RETURN '{}';
     END IF;
     IF jsonb_typeof(p_metadata) <> 'object' THEN
-        RAISE EXCEPTION 'p_metadata must be a JSON object'
+        RAISE EXCEPTION '% must be a JSON object', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
             HINT = 'Wrap the value, for example {"value": …}.';
     END IF;
     IF octet_length(p_metadata::text) > 65536 THEN
-        RAISE EXCEPTION 'p_metadata must not be larger than 64 KiB'
+        RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It has %s bytes.', octet_length(p_metadata::text)),
             HINT = 'Store the large value elsewhere and keep its key here.';
@@ -119,8 +123,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._metadata(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._metadata(jsonb) IS 'Checked metadata; null stands for {}. Errors: 22023.';
+REVOKE ALL ON FUNCTION budget._metadata(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._metadata(jsonb, text) IS 'Checked metadata; null stands for {}. Errors: 22023.';
 -- end functions/_internal/_metadata.sql
 
 -- begin functions/_internal/_ttl.sql
@@ -237,7 +241,8 @@ COMMENT ON FUNCTION budget._cap(jsonb, text) IS
 
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
--- therefore held to the shape of a name first. pg_timezone_names would be exact, but reads every zone file.
+-- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
+-- pg_timezone_names would be exact, but reads every zone file.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
@@ -248,7 +253,11 @@ DECLARE
     v_zone text := p_zone #>> '{}';
 BEGIN
     IF jsonb_typeof(p_zone) = 'string'
-        AND v_zone ~ '^([A-Za-z_-]+|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+|[A-Z]{3}[0-9][A-Z]{3}|GMT[+-]?0)$'
+        AND (
+            v_zone ~ '^[A-Za-z_/-]+$'
+            OR v_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+            OR v_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+        )
     THEN
         BEGIN
             PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
@@ -1018,7 +1027,10 @@ BEGIN
     FROM public.cost_tracking AS l
     WHERE
         l.id = p_reservation_id
-        AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+        AND (
+            l.metadata ->> 'type' = 'reservation'
+            OR (l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('actual', 'cancelled', 'expired'))
+        )
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no reservation with the id %', coalesce(p_reservation_id::text, 'null')
@@ -1069,11 +1081,12 @@ BEGIN
     v_outcome.status := p_row.metadata ->> 'type';
     v_outcome.estimated_cost := (p_row.metadata ->> 'estimated_cost')::numeric;
     v_outcome.actual_cost := p_row.cost;
+    -- Compared and not cast: a direct writer may have left anything there.
     v_outcome.over_limit := CASE
-        WHEN p_row.metadata ? 'over_limit' THEN (p_row.metadata ->> 'over_limit')::boolean
-        ELSE false
+        WHEN p_row.metadata -> 'over_limit' = 'null' THEN NULL
+        ELSE coalesce(p_row.metadata -> 'over_limit' = 'true', false)
     END;
-    v_outcome.late := coalesce((p_row.metadata ->> 'late')::boolean, false);
+    v_outcome.late := coalesce(p_row.metadata -> 'late' = 'true', false);
     RETURN v_outcome;
 END
 $function$;
@@ -1238,9 +1251,13 @@ DECLARE
     v_kept jsonb := jsonb_object_agg(k.key, k.value) FROM jsonb_each(p_old.metadata) AS k WHERE k.key = ANY (c_kept);
     v_step jsonb := '{}';
 BEGIN
-    -- A hold that another writer made has none of our keys: its cost is its estimate.
-    v_kept := jsonb_build_object('reserved_at', budget._iso(p_old.created_at), 'estimated_cost', p_old.cost::text)
-        || coalesce(v_kept, '{}');
+    IF NOT p_old.metadata ? 'reserved_at' THEN
+        -- Another writer made this hold: its cost is its estimate, and what stands under our keys is not ours.
+        v_kept := jsonb_build_object('reserved_at', budget._iso(p_old.created_at), 'estimated_cost', p_old.cost::text);
+        IF p_old.metadata ? 'original_metadata' THEN
+            v_kept := v_kept || jsonb_build_object('original_metadata', p_old.metadata -> 'original_metadata');
+        END IF;
+    END IF;
 
     IF v_new = 'reservation' THEN
         v_step := jsonb_build_object('estimated_cost', p_new.cost::text);
@@ -1281,7 +1298,8 @@ DECLARE
     v_fault text;
 BEGIN
     v_fault := CASE
-        WHEN v_old IS DISTINCT FROM 'reservation' AND NOT coalesce(OLD.metadata ? 'reserved_at', false)
+        WHEN v_old IS DISTINCT FROM 'reservation'
+            AND (OLD.metadata ? 'reserved_at' AND v_old IN ('actual', 'cancelled', 'expired')) IS NOT TRUE
             THEN 'it is spend, and spend cannot become a hold'
         WHEN (NEW.id, NEW.service_name, NEW.created_at) IS DISTINCT FROM (OLD.id, OLD.service_name, OLD.created_at)
             THEN 'its id, service and creation time cannot change'
@@ -1335,13 +1353,15 @@ AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
     NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
+    NEW.metadata := NEW.metadata - 'reserved_at';
+    NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
 COMMENT ON FUNCTION budget._adopt_hold() IS
-'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl.';
+'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl and get our keys.';
 -- end functions/_internal/_adopt_hold.sql
 
 -- begin functions/_internal/_note_change.sql
@@ -1426,11 +1446,8 @@ AS $function$
     SELECT
         p.name,
         p.complexity_threshold,
-        -- Without a price a proposer is nobody's cheapest: NULL sorts last.
-        CASE
-            WHEN jsonb_typeof(p.cost_profile -> 'input_cost_per_token') = 'number'
-                THEN (p.cost_profile ->> 'input_cost_per_token')::numeric
-        END,
+        -- Without a price of 0 or more a proposer is nobody's cheapest: NULL sorts last.
+        jsonb_path_query_first(p.cost_profile, 'strict $.input_cost_per_token ? (@ >= 0)', silent => true)::numeric,
         row_number() OVER (ORDER BY p.created_at, p.name)
     FROM public.proposer_configs AS p
     WHERE p.active;
@@ -1475,13 +1492,26 @@ DECLARE
     c_hard_stop_proposer CONSTANT text := 'claude-sonnet-4-5';
     v_forced boolean := p_budget_status = 'hard_cap_exceeded';
     v_names text[];
-    v_capable bigint;
-    v_choice jsonb;
+    v_cheapest text[];
+    v_capable text[];
+    v_strongest text[];
     v_selected text;
+    v_choice jsonb;
 BEGIN
-    SELECT array_agg(a.name ORDER BY a.place), count(*) FILTER (WHERE a.complexity_threshold >= p_score)
-    INTO v_names, v_capable
+    -- One reading of the table, so that all rules choose from the same proposers.
+    SELECT
+        array_agg(a.name ORDER BY a.place),
+        array_agg(a.name ORDER BY a.price, a.place),
+        array_agg(a.name ORDER BY a.price, a.place) FILTER (WHERE a.complexity_threshold >= p_score),
+        array_agg(a.name ORDER BY a.complexity_threshold DESC, a.price, a.place)
+    INTO v_names, v_cheapest, v_capable, v_strongest
     FROM budget._active_proposers() AS a;
+    IF v_names IS NULL THEN
+        RAISE EXCEPTION 'no active proposers available'
+            USING ERRCODE = 'PB005',
+            DETAIL = 'public.proposer_configs has no row that is active.',
+            HINT = 'Activate a proposer, then route the order again.';
+    END IF;
 
     IF p_hard_stop AND NOT v_forced AND c_hard_stop_proposer = ANY (v_names) THEN
         v_selected := c_hard_stop_proposer;
@@ -1490,28 +1520,20 @@ BEGIN
             'routing_strategy', 'hard_stop_override', 'budget_status', 'within_limits'
         );
     ELSIF v_forced THEN
-        SELECT a.name INTO v_selected FROM budget._active_proposers() AS a ORDER BY a.price, a.place LIMIT 1;
+        v_selected := v_cheapest[1];
         v_choice := jsonb_build_object(
             'reason', 'The daily hard cap is reached: the cheapest proposer is forced', 'confidence', 0.8,
             'candidates_count', cardinality(v_names),
             'routing_strategy', 'budget_forced_optimization', 'budget_status', p_budget_status
         );
     ELSE
-        SELECT a.name
-        INTO v_selected
-        FROM budget._active_proposers() AS a
-        ORDER BY
-            a.complexity_threshold >= p_score DESC,
-            CASE WHEN v_capable = 0 THEN a.complexity_threshold END DESC,
-            a.price,
-            a.place
-        LIMIT 1;
+        v_selected := coalesce(v_capable[1], v_strongest[1]);
         v_choice := jsonb_build_object(
             'reason', CASE
-                WHEN v_capable = 0 THEN 'No threshold reaches the complexity: the highest is taken'
+                WHEN v_capable IS NULL THEN 'No threshold reaches the complexity: the highest is taken'
                 ELSE 'The cheapest proposer whose threshold reaches the complexity'
             END,
-            'confidence', 0.95, 'candidates_count', v_capable,
+            'confidence', 0.95, 'candidates_count', coalesce(cardinality(v_capable), 0),
             'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_budget_status
         );
     END IF;
@@ -1525,7 +1547,7 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._choose_proposer(numeric, boolean, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._choose_proposer(numeric, boolean, text) IS
-'Which active proposer takes a task of this complexity, why, and who stands in for it.';
+'Which active proposer takes a task of this complexity, why, and who stands in for it. Errors: PB005 none is active.';
 -- end functions/_internal/_choose_proposer.sql
 
 -- begin functions/_internal/_routing_decision.sql
@@ -1614,7 +1636,8 @@ COMMENT ON FUNCTION budget._lock_order(uuid) IS
 
 -- begin functions/_internal/_cancel_order_holds.sql
 -- A time to live is at most 24 hours, so that a hold which was never extended is younger than that; one that was is
--- found by the id in the order's last decision. A row that another session has locked is being ended by it.
+-- found by the id in the order's last decision. A row that another session has locked is being settled, cancelled or
+-- extended by it and is left to it: whoever holds the decision lock never waits for a row.
 CREATE OR REPLACE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text)
 RETURNS void
 LANGUAGE plpgsql
@@ -1622,13 +1645,16 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    c_uuid CONSTANT text := '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
     v_now timestamptz := budget._now();
+    -- The application may have changed the decision. As a uuid, not as text, so that the key finds it.
+    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid);
 BEGIN
     WITH open_holds AS (
         SELECT l.id
         FROM public.cost_tracking AS l
         WHERE
-            (l.created_at > v_now - interval '24 hours' OR l.id::text = p_last_reservation_id)
+            (l.created_at > v_now - interval '24 hours' OR l.id = v_last_id)
             AND l.expires_at > v_now
             AND l.service_name = 'manager-routing'
             AND l.metadata -> 'original_metadata' ->> 'work_order_id' = p_work_order_id::text
@@ -1985,7 +2011,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)));
+    v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)), 'p_reason');
     v_lock_timeout text := budget._begin_write();
     v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
 BEGIN
@@ -2101,7 +2127,8 @@ AS $function$
 DECLARE
     v_lock_timeout text;
     v_now timestamptz;
-    v_keep boolean := (budget._read_config()).on_expiry = 'keep';
+    -- Without it nothing says whether lapsing frees the money or spends it.
+    v_keep boolean := (budget._require_config()).on_expiry = 'keep';
 BEGIN
     IF p_limit IS NULL OR p_limit < 1 THEN
         RAISE EXCEPTION 'p_limit must be at least 1'
@@ -2146,7 +2173,7 @@ One row: how many were marked, and the money they gave back (0 where on_expiry i
 
 p_limit  at most so many in this call; call it until expired is 0
 
-Errors: 22023 bad argument; 55P03 lock wait.
+Errors: 22023 bad argument; PB005 broken configuration; 55P03 lock wait.
 Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';
 -- end functions/expire.sql
 
@@ -2263,10 +2290,10 @@ SET row_security = off
 AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
-    -- As seconds: adding days to an instant would follow the caller's TimeZone.
-    v_seconds double precision := extract(EPOCH FROM p_since);
+    -- As seconds: adding days to an instant would follow the caller's TimeZone. Three centuries are all of history.
+    v_seconds double precision := least(extract(EPOCH FROM p_since), 1e10);
 BEGIN
-    IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 AND v_seconds < 'Infinity' THEN
+    IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY
         SELECT
             percentile_disc(p_quantile::double precision) WITHIN GROUP (ORDER BY l.cost),
@@ -2358,7 +2385,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_given jsonb := budget._metadata(p_limits);
+    v_given jsonb := budget._metadata(p_limits, 'p_limits');
     v_lock_timeout text := budget._begin_write();
     v_old text;
     v_new jsonb;
@@ -2501,7 +2528,8 @@ BEGIN
     RETURN EXISTS (
         SELECT
         FROM unnest(c_security || c_architecture) AS k (keyword)
-        WHERE position(k.keyword IN lower(p_task_description)) > 0
+        -- "C", because in a Turkish locale the lower case of AUTHENTICATION has no dot on its i.
+        WHERE position(k.keyword IN lower(p_task_description COLLATE "C")) > 0
     );
 END
 $function$;
@@ -2538,6 +2566,7 @@ DECLARE
     v_hard_stop boolean;
     v_estimate numeric;
     v_verdict budget.verdict;
+    v_config budget._config;
     v_status text;
     v_decision jsonb;
 BEGIN
@@ -2562,11 +2591,16 @@ BEGIN
         NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
-        v_status := budget._budget_status(budget._require_config(), v_verdict.current_total);
+        v_config := budget._require_config();
+        v_status := budget._budget_status(v_config, v_verdict.current_total);
         IF v_status = 'emergency_kill' THEN
             -- Only a service that no limit refuses gets here, and routing stops at the kill all the same.
             PERFORM budget.cancel(v_verdict.reservation_id, 'emergency kill');
             v_verdict.can_proceed := false;
+            v_verdict.reason := 'exhausted';
+            PERFORM budget._escalate_refusal(
+                v_config, v_verdict, v_estimate, c_service_name, budget._now(), p_work_order_id
+            );
         END IF;
     END IF;
     IF NOT v_verdict.can_proceed THEN
@@ -2590,7 +2624,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller;
 COMMENT ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) IS
-'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error undoes all.
+'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error
+undoes all.
 
 p_work_order_id         the order; one that is not in the table is routed all the same, without being stored
 p_task_description      searched for the words of a hard stop
@@ -2849,14 +2884,19 @@ SELECT
     format('cost %s, metadata.type %s, expires_at %s', l.cost, l.metadata ->> 'type', l.expires_at) AS detail
 FROM public.cost_tracking AS l
 CROSS JOIN LATERAL (
-    SELECT coalesce(l.metadata ? 'reserved_at', false) AND l.metadata ->> 'type' IN (
-        'reservation', 'actual', 'cancelled', 'expired'
+    SELECT coalesce(
+        l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'), false
     ) AS began_as_hold
 ) AS b
 CROSS JOIN LATERAL (
     VALUES
     ('a cost is at least 0 and below 1e15', l.cost >= 0 AND l.cost < 1e15),
     ('every row has a creation time', l.created_at IS NOT NULL),
+    (
+        'every hold is in a state of its life',
+        NOT coalesce(l.metadata ?& ARRAY['reserved_at', 'estimated_cost'], false)
+        OR l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+    ),
     ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
     ('an open hold has an expiry', NOT (b.began_as_hold AND l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NULL)),
     ('a row that began as a hold keeps its estimate', NOT b.began_as_hold OR l.metadata ? 'estimated_cost'),

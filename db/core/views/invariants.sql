@@ -5,14 +5,19 @@ SELECT
     format('cost %s, metadata.type %s, expires_at %s', l.cost, l.metadata ->> 'type', l.expires_at) AS detail
 FROM public.cost_tracking AS l
 CROSS JOIN LATERAL (
-    SELECT coalesce(l.metadata ? 'reserved_at', false) AND l.metadata ->> 'type' IN (
-        'reservation', 'actual', 'cancelled', 'expired'
+    SELECT coalesce(
+        l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'), false
     ) AS began_as_hold
 ) AS b
 CROSS JOIN LATERAL (
     VALUES
     ('a cost is at least 0 and below 1e15', l.cost >= 0 AND l.cost < 1e15),
     ('every row has a creation time', l.created_at IS NOT NULL),
+    (
+        'every hold is in a state of its life',
+        NOT coalesce(l.metadata ?& ARRAY['reserved_at', 'estimated_cost'], false)
+        OR l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+    ),
     ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
     ('an open hold has an expiry', NOT (b.began_as_hold AND l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NULL)),
     ('a row that began as a hold keeps its estimate', NOT b.began_as_hold OR l.metadata ? 'estimated_cost'),

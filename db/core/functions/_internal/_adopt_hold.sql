@@ -8,10 +8,12 @@ AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
     NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
+    NEW.metadata := NEW.metadata - 'reserved_at';
+    NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
 COMMENT ON FUNCTION budget._adopt_hold() IS
-'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl.';
+'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl and get our keys.';

@@ -13,7 +13,8 @@ DECLARE
     v_fault text;
 BEGIN
     v_fault := CASE
-        WHEN v_old IS DISTINCT FROM 'reservation' AND NOT coalesce(OLD.metadata ? 'reserved_at', false)
+        WHEN v_old IS DISTINCT FROM 'reservation'
+            AND (OLD.metadata ? 'reserved_at' AND v_old IN ('actual', 'cancelled', 'expired')) IS NOT TRUE
             THEN 'it is spend, and spend cannot become a hold'
         WHEN (NEW.id, NEW.service_name, NEW.created_at) IS DISTINCT FROM (OLD.id, OLD.service_name, OLD.created_at)
             THEN 'its id, service and creation time cannot change'

@@ -21,9 +21,13 @@ DECLARE
     v_kept jsonb := jsonb_object_agg(k.key, k.value) FROM jsonb_each(p_old.metadata) AS k WHERE k.key = ANY (c_kept);
     v_step jsonb := '{}';
 BEGIN
-    -- A hold that another writer made has none of our keys: its cost is its estimate.
-    v_kept := jsonb_build_object('reserved_at', budget._iso(p_old.created_at), 'estimated_cost', p_old.cost::text)
-        || coalesce(v_kept, '{}');
+    IF NOT p_old.metadata ? 'reserved_at' THEN
+        -- Another writer made this hold: its cost is its estimate, and what stands under our keys is not ours.
+        v_kept := jsonb_build_object('reserved_at', budget._iso(p_old.created_at), 'estimated_cost', p_old.cost::text);
+        IF p_old.metadata ? 'original_metadata' THEN
+            v_kept := v_kept || jsonb_build_object('original_metadata', p_old.metadata -> 'original_metadata');
+        END IF;
+    END IF;
 
     IF v_new = 'reservation' THEN
         v_step := jsonb_build_object('estimated_cost', p_new.cost::text);

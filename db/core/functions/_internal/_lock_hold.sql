@@ -12,7 +12,10 @@ BEGIN
     FROM public.cost_tracking AS l
     WHERE
         l.id = p_reservation_id
-        AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+        AND (
+            l.metadata ->> 'type' = 'reservation'
+            OR (l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('actual', 'cancelled', 'expired'))
+        )
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no reservation with the id %', coalesce(p_reservation_id::text, 'null')

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb)
+CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb, p_argument text DEFAULT 'p_metadata')
 RETURNS jsonb
 LANGUAGE plpgsql
 IMMUTABLE
@@ -9,13 +9,13 @@ BEGIN
         RETURN '{}';
     END IF;
     IF jsonb_typeof(p_metadata) <> 'object' THEN
-        RAISE EXCEPTION 'p_metadata must be a JSON object'
+        RAISE EXCEPTION '% must be a JSON object', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
             HINT = 'Wrap the value, for example {"value": …}.';
     END IF;
     IF octet_length(p_metadata::text) > 65536 THEN
-        RAISE EXCEPTION 'p_metadata must not be larger than 64 KiB'
+        RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It has %s bytes.', octet_length(p_metadata::text)),
             HINT = 'Store the large value elsewhere and keep its key here.';
@@ -24,5 +24,5 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._metadata(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._metadata(jsonb) IS 'Checked metadata; null stands for {}. Errors: 22023.';
+REVOKE ALL ON FUNCTION budget._metadata(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._metadata(jsonb, text) IS 'Checked metadata; null stands for {}. Errors: 22023.';

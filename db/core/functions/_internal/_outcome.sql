@@ -11,11 +11,12 @@ BEGIN
     v_outcome.status := p_row.metadata ->> 'type';
     v_outcome.estimated_cost := (p_row.metadata ->> 'estimated_cost')::numeric;
     v_outcome.actual_cost := p_row.cost;
+    -- Compared and not cast: a direct writer may have left anything there.
     v_outcome.over_limit := CASE
-        WHEN p_row.metadata ? 'over_limit' THEN (p_row.metadata ->> 'over_limit')::boolean
-        ELSE false
+        WHEN p_row.metadata -> 'over_limit' = 'null' THEN NULL
+        ELSE coalesce(p_row.metadata -> 'over_limit' = 'true', false)
     END;
-    v_outcome.late := coalesce((p_row.metadata ->> 'late')::boolean, false);
+    v_outcome.late := coalesce(p_row.metadata -> 'late' = 'true', false);
     RETURN v_outcome;
 END
 $function$;

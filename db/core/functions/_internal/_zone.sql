@@ -1,5 +1,6 @@
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
--- therefore held to the shape of a name first. pg_timezone_names would be exact, but reads every zone file.
+-- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
+-- pg_timezone_names would be exact, but reads every zone file.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
@@ -10,7 +11,11 @@ DECLARE
     v_zone text := p_zone #>> '{}';
 BEGIN
     IF jsonb_typeof(p_zone) = 'string'
-        AND v_zone ~ '^([A-Za-z_-]+|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+|[A-Z]{3}[0-9][A-Z]{3}|GMT[+-]?0)$'
+        AND (
+            v_zone ~ '^[A-Za-z_/-]+$'
+            OR v_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+            OR v_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+        )
     THEN
         BEGIN
             PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
