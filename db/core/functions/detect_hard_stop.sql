@@ -22,7 +22,8 @@ BEGIN
     RETURN EXISTS (
         SELECT
         FROM unnest(c_security || c_architecture) AS k (keyword)
-        WHERE position(k.keyword IN lower(p_task_description)) > 0
+        -- "C", because in a Turkish locale the lower case of AUTHENTICATION has no dot on its i.
+        WHERE position(k.keyword IN lower(p_task_description COLLATE "C")) > 0
     );
 END
 $function$;

@@ -19,6 +19,7 @@ DECLARE
     v_hard_stop boolean;
     v_estimate numeric;
     v_verdict budget.verdict;
+    v_config budget._config;
     v_status text;
     v_decision jsonb;
 BEGIN
@@ -43,11 +44,16 @@ BEGIN
         NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
-        v_status := budget._budget_status(budget._require_config(), v_verdict.current_total);
+        v_config := budget._require_config();
+        v_status := budget._budget_status(v_config, v_verdict.current_total);
         IF v_status = 'emergency_kill' THEN
             -- Only a service that no limit refuses gets here, and routing stops at the kill all the same.
             PERFORM budget.cancel(v_verdict.reservation_id, 'emergency kill');
             v_verdict.can_proceed := false;
+            v_verdict.reason := 'exhausted';
+            PERFORM budget._escalate_refusal(
+                v_config, v_verdict, v_estimate, c_service_name, budget._now(), p_work_order_id
+            );
         END IF;
     END IF;
     IF NOT v_verdict.can_proceed THEN
@@ -71,7 +77,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller;
 COMMENT ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) IS
-'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error undoes all.
+'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error
+undoes all.
 
 p_work_order_id         the order; one that is not in the table is routed all the same, without being stored
 p_task_description      searched for the words of a hard stop

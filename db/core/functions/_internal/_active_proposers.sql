@@ -7,11 +7,8 @@ AS $function$
     SELECT
         p.name,
         p.complexity_threshold,
-        -- Without a price a proposer is nobody's cheapest: NULL sorts last.
-        CASE
-            WHEN jsonb_typeof(p.cost_profile -> 'input_cost_per_token') = 'number'
-                THEN (p.cost_profile ->> 'input_cost_per_token')::numeric
-        END,
+        -- Without a price of 0 or more a proposer is nobody's cheapest: NULL sorts last.
+        jsonb_path_query_first(p.cost_profile, 'strict $.input_cost_per_token ? (@ >= 0)', silent => true)::numeric,
         row_number() OVER (ORDER BY p.created_at, p.name)
     FROM public.proposer_configs AS p
     WHERE p.active;

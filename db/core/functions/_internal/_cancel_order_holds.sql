@@ -1,5 +1,6 @@
 -- A time to live is at most 24 hours, so that a hold which was never extended is younger than that; one that was is
--- found by the id in the order's last decision. A row that another session has locked is being ended by it.
+-- found by the id in the order's last decision. A row that another session has locked is being settled, cancelled or
+-- extended by it and is left to it: whoever holds the decision lock never waits for a row.
 CREATE OR REPLACE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text)
 RETURNS void
 LANGUAGE plpgsql
@@ -7,13 +8,16 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    c_uuid CONSTANT text := '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
     v_now timestamptz := budget._now();
+    -- The application may have changed the decision. As a uuid, not as text, so that the key finds it.
+    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid);
 BEGIN
     WITH open_holds AS (
         SELECT l.id
         FROM public.cost_tracking AS l
         WHERE
-            (l.created_at > v_now - interval '24 hours' OR l.id::text = p_last_reservation_id)
+            (l.created_at > v_now - interval '24 hours' OR l.id = v_last_id)
             AND l.expires_at > v_now
             AND l.service_name = 'manager-routing'
             AND l.metadata -> 'original_metadata' ->> 'work_order_id' = p_work_order_id::text

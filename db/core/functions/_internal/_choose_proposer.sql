@@ -10,13 +10,26 @@ DECLARE
     c_hard_stop_proposer CONSTANT text := 'claude-sonnet-4-5';
     v_forced boolean := p_budget_status = 'hard_cap_exceeded';
     v_names text[];
-    v_capable bigint;
-    v_choice jsonb;
+    v_cheapest text[];
+    v_capable text[];
+    v_strongest text[];
     v_selected text;
+    v_choice jsonb;
 BEGIN
-    SELECT array_agg(a.name ORDER BY a.place), count(*) FILTER (WHERE a.complexity_threshold >= p_score)
-    INTO v_names, v_capable
+    -- One reading of the table, so that all rules choose from the same proposers.
+    SELECT
+        array_agg(a.name ORDER BY a.place),
+        array_agg(a.name ORDER BY a.price, a.place),
+        array_agg(a.name ORDER BY a.price, a.place) FILTER (WHERE a.complexity_threshold >= p_score),
+        array_agg(a.name ORDER BY a.complexity_threshold DESC, a.price, a.place)
+    INTO v_names, v_cheapest, v_capable, v_strongest
     FROM budget._active_proposers() AS a;
+    IF v_names IS NULL THEN
+        RAISE EXCEPTION 'no active proposers available'
+            USING ERRCODE = 'PB005',
+            DETAIL = 'public.proposer_configs has no row that is active.',
+            HINT = 'Activate a proposer, then route the order again.';
+    END IF;
 
     IF p_hard_stop AND NOT v_forced AND c_hard_stop_proposer = ANY (v_names) THEN
         v_selected := c_hard_stop_proposer;
@@ -25,28 +38,20 @@ BEGIN
             'routing_strategy', 'hard_stop_override', 'budget_status', 'within_limits'
         );
     ELSIF v_forced THEN
-        SELECT a.name INTO v_selected FROM budget._active_proposers() AS a ORDER BY a.price, a.place LIMIT 1;
+        v_selected := v_cheapest[1];
         v_choice := jsonb_build_object(
             'reason', 'The daily hard cap is reached: the cheapest proposer is forced', 'confidence', 0.8,
             'candidates_count', cardinality(v_names),
             'routing_strategy', 'budget_forced_optimization', 'budget_status', p_budget_status
         );
     ELSE
-        SELECT a.name
-        INTO v_selected
-        FROM budget._active_proposers() AS a
-        ORDER BY
-            a.complexity_threshold >= p_score DESC,
-            CASE WHEN v_capable = 0 THEN a.complexity_threshold END DESC,
-            a.price,
-            a.place
-        LIMIT 1;
+        v_selected := coalesce(v_capable[1], v_strongest[1]);
         v_choice := jsonb_build_object(
             'reason', CASE
-                WHEN v_capable = 0 THEN 'No threshold reaches the complexity: the highest is taken'
+                WHEN v_capable IS NULL THEN 'No threshold reaches the complexity: the highest is taken'
                 ELSE 'The cheapest proposer whose threshold reaches the complexity'
             END,
-            'confidence', 0.95, 'candidates_count', v_capable,
+            'confidence', 0.95, 'candidates_count', coalesce(cardinality(v_capable), 0),
             'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_budget_status
         );
     END IF;
@@ -60,4 +65,4 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._choose_proposer(numeric, boolean, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._choose_proposer(numeric, boolean, text) IS
-'Which active proposer takes a task of this complexity, why, and who stands in for it.';
+'Which active proposer takes a task of this complexity, why, and who stands in for it. Errors: PB005 none is active.';
