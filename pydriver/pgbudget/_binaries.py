@@ -58,16 +58,19 @@ def run(
     command: Sequence[str | Path], account: pwd.struct_passwd | None, *, timeout_seconds: float = 10.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as the server's account; its error output is part of ``stdout``."""
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout_seconds,
-        check=False,
-        **popen_options(account),
-    )
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+            **popen_options(account),
+        )
+    except subprocess.TimeoutExpired:
+        raise EmbeddedError(f"{command[0]} did not end within {timeout_seconds:.0f} s") from None
 
 
 def can_enter(directory: Path, account: pwd.struct_passwd | None) -> bool:

@@ -128,7 +128,7 @@ class Server:
         self.bin_dir = find_binaries(version, bin_dir)
         self._tcp = tcp
         self._settings = dict(settings or {})
-        self._kept_data_dir = data_dir.absolute() if data_dir else None
+        self._kept_data_dir = data_dir.resolve() if data_dir else None
         self._account = unprivileged_account()
         self._run_dir: Path | None = None
         self._lock: int | None = None
@@ -274,13 +274,11 @@ class Server:
                 with psycopg.connect(self._socket_dsn(), connect_timeout=5, autocommit=True) as connection:
                     self._set_password(connection)
                     return
-            except psycopg.OperationalError:
-                if process.poll() is not None:
-                    raise EmbeddedError(f"the server ended while starting; its log:\n{self._log_tail()}") from None
-                if time.monotonic() > deadline:
-                    raise EmbeddedError(
-                        f"the server was not ready within {_READY_SECONDS:.0f} s; its log:\n{self._log_tail()}"
-                    ) from None
+            except psycopg.OperationalError as error:
+                ended = process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    what = "ended while starting" if ended else f"was not ready within {_READY_SECONDS:.0f} s: {error}"
+                    raise EmbeddedError(f"the server {what}; its log:\n{self._log_tail()}") from None
             time.sleep(0.02)
 
     def _set_password(self, connection: psycopg.Connection) -> None:
