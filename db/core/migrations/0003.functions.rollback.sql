@@ -152,23 +152,25 @@ DROP FUNCTION IF EXISTS budget._now();
 DO $do$
 DECLARE
     c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
+    c_kept CONSTANT text := 'pgbudget kept this: ';
+    v_comment text := obj_description(c_old, 'pg_proc');
     v_kept jsonb;
     v_grant record;
 BEGIN
     IF c_old IS NULL THEN
         RETURN;
     END IF;
-    v_kept := substr(obj_description(c_old, 'pg_proc'), length('pgbudget kept this: ') + 1)::jsonb;
+    IF starts_with(v_comment, c_kept) THEN
+        v_kept := substr(v_comment, length(c_kept) + 1);
+        EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, v_kept ->> 'comment');
+    END IF;
     FOR v_grant IN
-        SELECT
-            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
-            CASE WHEN a.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END AS grantable
-        FROM pg_proc AS p, aclexplode(coalesce((v_kept ->> 'acl')::aclitem[], acldefault('f', p.proowner))) AS a
-        WHERE p.oid = c_old AND a.grantee <> p.proowner
+        SELECT g.key AS grantee, CASE WHEN g.value::boolean THEN 'WITH GRANT OPTION' ELSE '' END AS grantable
+        FROM jsonb_each_text(v_kept -> 'grants') AS g
+        WHERE g.key = 'PUBLIC' OR to_regrole(g.key) IS NOT NULL -- a role may have been dropped since
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s %s', c_old, v_grant.grantee, v_grant.grantable);
     END LOOP;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, v_kept ->> 'comment');
     ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
     RENAME TO check_and_reserve_budget;
 END

@@ -3034,13 +3034,14 @@ $do$;
 DO $do$
 DECLARE
     c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
-    v_role record;
+    v_kept jsonb;
+    v_role text;
 BEGIN
-    IF c_old IS NULL OR obj_description(c_old, 'pg_proc') LIKE 'pgbudget kept this:%' THEN
+    IF c_old IS NULL OR obj_description(c_old, 'pg_proc') LIKE 'pgbudget kept this: %' THEN
         RETURN;
     END IF;
     FOR v_role IN
-        SELECT quote_ident(r.rolname) AS name
+        SELECT quote_ident(r.rolname)
         FROM pg_roles AS r
         WHERE
             NOT r.rolsuper
@@ -3049,23 +3050,25 @@ BEGIN
             AND has_function_privilege(r.oid, c_old, 'EXECUTE')
             AND has_table_privilege(r.oid, 'public.cost_tracking', 'INSERT')
     LOOP
-        EXECUTE format(
-            'GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO %s', v_role.name
-        );
+        EXECUTE format('GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO %s', v_role);
     END LOOP;
-    EXECUTE format(
-        'COMMENT ON FUNCTION %s IS %L', c_old,
-        'pgbudget kept this: ' || jsonb_build_object(
+    SELECT
+        jsonb_build_object(
             'comment', obj_description(c_old, 'pg_proc'),
-            'acl', (SELECT p.proacl::text FROM pg_proc AS p WHERE p.oid = c_old)
+            'grants', coalesce(jsonb_object_agg(g.grantee, g.grantable), '{}')
         )
-    );
-    FOR v_role IN
-        SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS name
+    INTO v_kept
+    FROM (
+        SELECT
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
+            bool_or(a.is_grantable) AS grantable
         FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
         WHERE p.oid = c_old AND a.grantee <> p.proowner
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_old, v_role.name);
+        GROUP BY a.grantee
+    ) AS g;
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, 'pgbudget kept this: ' || v_kept::text);
+    FOR v_role IN SELECT k.key FROM jsonb_object_keys(v_kept -> 'grants') AS k (key) LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_old, v_role);
     END LOOP;
 END
 $do$;
