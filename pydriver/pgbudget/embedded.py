@@ -237,7 +237,7 @@ class Server:
         command = [str(self.bin_dir / "initdb"), "-D", str(self.data_dir), "-U", USER, "-E", "UTF8", "--locale=C"]
         command += ["--auth-local=trust", "--auth-host=scram-sha-256"]
         if self._kept_data_dir is None:
-            command.append("--no-sync")  # a data directory that a crash of the machine removes anyway
+            command.append("--no-sync")  # after a crash of the machine nobody will look for it
         done = run(command, self._account, timeout_seconds=_INITDB_SECONDS)
         if done.returncode != 0:
             raise EmbeddedError(f"initdb could not fill {self.data_dir}:\n{done.stdout}")
