@@ -101,12 +101,21 @@ def reserve(
 ) -> Call[Verdict]:
     """Hold the estimated cost under the table lock, or be refused: `budget.reserve`.
 
-    estimated_cost: in the currency of the limits.
-    reservation_id: makes a retry safe; without it one is made here, before the first try.
-    ttl: how long the hold counts unless settled or cancelled; None for the configured time to live.
+    A refusal is a verdict, not an error.
 
-    A refusal is a verdict. Errors: InvalidArgument, AmountOutOfRange, WrongIsolationLevel, ReservationMismatch,
-    BadConfiguration, LockTimeout.
+    Args:
+        estimated_cost: in the currency of the limits.
+        service_name: who spends, 1 to 200 characters.
+        metadata: a JSON object, at most 64 KiB; Decimals are kept as text.
+        reservation_id: makes a retry safe; without it one is made here, before the first try.
+        ttl: how long the hold counts unless settled or cancelled; by default the configured time.
+
+    Raises:
+        InvalidArgument, AmountOutOfRange: for an argument; TypeError if an amount is no number.
+        WrongIsolationLevel: unless the transaction is READ COMMITTED.
+        ReservationMismatch: if the id was used with other arguments.
+        BadConfiguration: if the limits are broken.
+        LockTimeout: if the decision lock was not free in time.
     """
     return _verdict(
         "reserve",
@@ -143,7 +152,9 @@ def reserve_advisory(
 def check(estimated_cost: Money, service_name: str, metadata: Metadata | None = None) -> Call[Verdict]:
     """Return the verdict that `reserve` would give now; changes nothing, locks nothing: `budget.check`.
 
-    Errors: InvalidArgument, AmountOutOfRange, BadConfiguration.
+    Raises:
+        InvalidArgument, AmountOutOfRange: for an argument.
+        BadConfiguration: if the limits are broken.
     """
     return _verdict("check", estimated_cost=money(estimated_cost), service_name=service_name, metadata=metadata or {})
 
@@ -151,7 +162,11 @@ def check(estimated_cost: Money, service_name: str, metadata: Metadata | None = 
 def extend(reservation_id: UUID, new_estimate: Money | None = None, *, ttl: timedelta | None = None) -> Call[Verdict]:
     """Set a hold's new total estimate, or its time to live from now, or both, all or nothing: `budget.extend`.
 
-    A refusal leaves the hold as it was. Errors: those of `reserve`, UnknownReservation, HoldStateError.
+    A refusal leaves the hold as it was.
+
+    Raises:
+        UnknownReservation: if there is no such hold.
+        HoldStateError: if it has ended; and what `reserve` raises.
     """
     estimate = None if new_estimate is None else money(new_estimate)
     return _verdict("extend", reservation_id=reservation_id, new_estimate=estimate, ttl=ttl)
@@ -160,8 +175,12 @@ def extend(reservation_id: UUID, new_estimate: Money | None = None, *, ttl: time
 def settle(reservation_id: UUID, actual_cost: Money, metadata: Metadata | None = None) -> Call[Outcome]:
     """Turn a hold into the actual spend, in full, also above its estimate or after its end: `budget.settle`.
 
-    Errors: InvalidArgument, AmountOutOfRange, UnknownReservation, HoldStateError (settled before with another
-    amount), UndeliveredSettlement.
+    Raises:
+        InvalidArgument, AmountOutOfRange: for an argument.
+        UnknownReservation: if there is no such hold.
+        HoldStateError: if it was settled before with another amount.
+        LockTimeout: if another transaction keeps the hold locked.
+        UndeliveredSettlement: if the database could not be reached.
     """
     return _outcome("settle", reservation_id=reservation_id, actual_cost=money(actual_cost), metadata=metadata or {})
 
@@ -169,7 +188,10 @@ def settle(reservation_id: UUID, actual_cost: Money, metadata: Metadata | None =
 def cancel(reservation_id: UUID, reason: str | None = None) -> Call[Outcome]:
     """Give a hold's money back because the call failed: `budget.cancel`.
 
-    Errors: InvalidArgument, UnknownReservation, HoldStateError (settled before), UndeliveredSettlement.
+    Raises:
+        UnknownReservation: if there is no such hold.
+        HoldStateError: if it was settled before.
+        LockTimeout, UndeliveredSettlement: as for `settle`.
     """
     return _outcome("cancel", reservation_id=reservation_id, reason=reason)
 
@@ -183,8 +205,16 @@ def record(
 ) -> Call[Outcome]:
     """Book spend that had no hold; never refused, because the money is gone: `budget.record`.
 
-    id: makes a retry safe; without it one is made here, before the first try.
-    Errors: InvalidArgument, AmountOutOfRange, ReservationMismatch, UndeliveredSettlement.
+    Args:
+        actual_cost: what was spent, in the currency of the limits.
+        service_name: who spent it, 1 to 200 characters.
+        metadata: a JSON object, at most 64 KiB; Decimals are kept as text.
+        id: makes a retry safe; without it one is made here, before the first try.
+
+    Raises:
+        InvalidArgument, AmountOutOfRange: for an argument.
+        ReservationMismatch: if the id stands for something else.
+        LockTimeout, UndeliveredSettlement: as for `settle`.
     """
     return _outcome(
         "record", actual_cost=money(actual_cost), service_name=service_name, metadata=metadata or {}, id=id or uuid4()

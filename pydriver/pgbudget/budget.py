@@ -51,15 +51,18 @@ def _method(build: Callable[P, _sql.Call[T]]) -> Callable[Concatenate[Budget, P]
 class Budget:
     """The functions of schema `budget` as methods: same names, Decimal money, typed results.
 
-    source: a conninfo string (one connection, opened when needed and again when lost; close it with `close` or a
-    `with` block), a `psycopg.Connection`, or a `psycopg_pool.ConnectionPool`.
-    in_transaction: let calls run inside a transaction that is open on the given connection. The decision lock then
-    lasts until that transaction ends, and nothing is repeated for you.
-
     Each call is a short transaction of its own. One that a deadlock undid, or that lost a connection which can be
     replaced, is repeated: that is safe, because every reservation has an id before it is first sent.
-    Errors are `BudgetError` where they concern the budget, else psycopg's own. The first call checks the version
-    of the functions (`DatabaseBehind`).
+
+    Args:
+        source: a conninfo string (one connection, opened when needed and again when lost; close it with `close` or
+            a `with` block), a `psycopg.Connection`, or a `psycopg_pool.ConnectionPool`.
+        in_transaction: let calls run inside a transaction that is open on the given connection. The decision lock
+            then lasts until that transaction ends, and nothing is repeated for you.
+
+    Raises:
+        BudgetError: from every call, where the error concerns the budget; else psycopg's own error.
+        DatabaseBehind: from the first call, which asks the database for the version of its functions.
     """
 
     reserve = _method(_sql.reserve)

@@ -48,10 +48,15 @@ _BARRIER_SECONDS = 60.0
 
 
 def run(console: Console, dsn: str | None = None) -> bool:
-    """Show all three parts; True when each went as it must and nothing passed the limit.
+    """Show all three parts and return whether each went as it must: no total ever passed the limit.
 
-    dsn: a server to use, as a role that may create databases and roles; None for a private one, stopped at the end.
-    Errors: psycopg's, `EmbeddedError`.
+    Args:
+        console: where to.
+        dsn: a server to use, as a role that may create databases and roles; None for a private one.
+
+    Raises:
+        psycopg.Error: if the database does; its own database is dropped all the same.
+        EmbeddedError: if the private server cannot be started.
     """
     with _database(console, dsn) as demo:
         parts = [part(console, demo) for part in (_race_as_it_was, _race_with_reservations, _crowd)]

@@ -61,13 +61,13 @@ class HoldStateError(BudgetError):
 
 
 class BadConfiguration(BudgetError):
-    """PB005: the limits are missing or broken, so every reserve is refused until they are repaired."""
+    """PB005: the limits, or a proposer's prices, are missing or broken; every call that needs them is refused."""
 
     sqlstate = "PB005"
 
 
 class LockTimeout(BudgetError):
-    """55P03: the decision lock was not free in time. Nothing was reserved; calling again is safe."""
+    """55P03: a lock was not free in time. Nothing was changed; calling again is safe."""
 
     sqlstate = "55P03"
 

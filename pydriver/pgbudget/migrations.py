@@ -14,12 +14,15 @@ All of it needs a direct connection: behind a transaction pooler there are no se
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -47,26 +50,26 @@ OnStep = Callable[[str], None]
 
 
 def db_dir() -> Path:
-    """The folder of all series: inside the package when installed, at the repository's root in a checkout."""
+    """Return the folder of all series: inside the package when installed, at the repository's root in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "db"
     return installed if installed.is_dir() else package.parents[1] / "db"
 
 
 def known_series() -> list[str]:
-    """Names of the series that this package carries."""
+    """Return the names of the series that this package carries."""
     return sorted(path.parent.name for path in db_dir().glob("*/migrations"))
 
 
 def series_dir(series: str = "core") -> Path:
-    """The folder of one series (its chain is in `migrations/` below). ValueError when there is no such series."""
+    """Return the folder of one series; its chain is in `migrations/` below. ValueError if there is no such series."""
     if series not in known_series():
         raise ValueError(f"no migration series {series!r}; there is {', '.join(known_series()) or 'none'}")
     return db_dir() / series
 
 
 def pending(dsn: str, series: str = "core") -> list[str]:
-    """Names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock."""
+    """Return the names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock."""
     with _Backend.open(dsn) as backend:
         applied: set[str] = set()
         if backend.has_table(default_migration_table):
@@ -79,12 +82,17 @@ def migrate(
 ) -> list[str]:
     """Apply what is pending and return the names applied, in order.
 
-    dsn: libpq URI or keyword string of a direct connection; what it leaves out comes from libpq's environment.
-    on_step: called with a migration's name before it runs.
-    lock_wait_seconds: how long to wait for another run in this database before `MigrationLocked`.
+    Calling again resumes: after an error, whose predecessors stay applied, and after a kill at any point.
 
-    A migration that fails raises its psycopg error with the migration's name in front; those before it stay
-    applied. Calling again resumes, also after a kill at any point.
+    Args:
+        dsn: libpq URI or keyword string of a direct connection; what it leaves out comes from libpq's environment.
+        series: which chain.
+        on_step: called with a migration's name before it runs.
+        lock_wait_seconds: how long to wait for another run in this database.
+
+    Raises:
+        psycopg.Error: if a migration fails; its message begins with the migration's name.
+        MigrationLocked: if the other run was not done in time.
     """
     migrations = _read(series)
     with _exclusive(dsn, lock_wait_seconds) as backend:
@@ -103,12 +111,22 @@ def rollback(
     on_step: OnStep | None = None,
     lock_wait_seconds: float = 60.0,
 ) -> list[str]:
-    """Roll back the last `count` applied migrations, or all of them, newest first; return their names in that order.
+    """Roll back the last applied migrations, newest first, and return their names in that order.
 
-    `MissingRollback`, before anything is touched, when one of them has no rollback file. After a rollback of all,
-    yoyo's own tables are dropped too if nothing but this package's migrations was ever recorded in them: the
-    database is then as it was found. Where another application uses yoyo here, they stay.
-    The other arguments and errors are those of `migrate`.
+    After a rollback of all, yoyo's own tables are dropped too if nothing but this package's migrations was ever
+    recorded in them: the database is then as it was found. Where another application uses yoyo here, they stay.
+
+    Args:
+        dsn: as for `migrate`.
+        series: as for `migrate`.
+        count: how many; None for all.
+        all: all, whatever `count` says.
+        on_step: as for `migrate`.
+        lock_wait_seconds: as for `migrate`.
+
+    Raises:
+        MissingRollback: if one of them has no rollback file, before anything is touched.
+        psycopg.Error, MigrationLocked: as for `migrate`.
     """
     if count is not None and count < 0:
         raise ValueError("count must not be negative")
@@ -217,6 +235,18 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def lock(self, timeout: float = 10) -> Iterator[None]:  # noqa: ARG002 - yoyo's signature
         """What yoyo calls around an upgrade of its tables: held by `_exclusive` for the whole run already."""
         yield
+
+    def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
+        """What yoyo logs of a step, asking neither the password file nor DNS: a container may have neither."""
+        return {
+            "id": str(uuid4()),
+            "migration_id": migration and migration.id,
+            "migration_hash": migration and migration.hash,
+            "username": os.environ.get("LOGNAME") or os.environ.get("USER") or str(os.getuid()),
+            "hostname": platform.node(),
+            "created_at_utc": datetime.now(timezone.utc).replace(tzinfo=None),
+            "operation": operation,
+        }
 
     def has_table(self, name: str) -> bool:
         return self._value("SELECT to_regclass(%s) IS NOT NULL", name) is True

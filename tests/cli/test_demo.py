@@ -150,6 +150,16 @@ def test_an_error_ends_every_client_at_once_and_leaves_nothing(server: Server, m
     assert databases(server) == set()
 
 
+def test_a_server_with_too_few_connections_says_so_without_a_wait() -> None:
+    """The clients that did connect are at the barrier by then, where they would wait for the others."""
+    with Server(settings={"max_connections": "30"}) as small:
+        started = time.monotonic()
+        with pytest.raises(psycopg.OperationalError, match=r"too many clients|remaining connection slots"):
+            shown(small.dsn())
+        assert time.monotonic() - started < 30
+        assert databases(small) == set()
+
+
 def roles(server: Server) -> set[str]:
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         return {name for (name,) in admin.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'budget\_%'")}

@@ -24,6 +24,7 @@ from psycopg.types.numeric import FloatLoader
 import pgbudget
 from pgbudget import Budget, BudgetError, Outcome, Verdict
 from tests.conftest import Connect
+from tests.driver.relay import Relay
 
 Connection = psycopg.Connection[Any]
 
@@ -351,6 +352,29 @@ def test_a_connection_that_can_be_replaced_is(dsn: str, connect: Connect, db: Co
         terminate(db)
         assert budget.reserve(3, "svc").current_total == 2
         assert budget.status().held == 3
+
+
+@pytest.mark.parametrize("name", ["reserve", "reserve_advisory"])
+def test_a_reserve_whose_answer_was_lost_is_charged_once(dsn: str, db: Connection, name: str) -> None:
+    with Relay(dsn) as relay, Budget(relay.dsn) as budget:
+        budget.version()
+        relay.lose_answer_to(f"budget.{name}(")
+        verdict = getattr(budget, name)(5, "svc")
+        assert relay.lost == 1
+        assert (verdict.can_proceed, verdict.reason) == (True, "replayed")
+        assert db.execute("SELECT id, cost FROM public.cost_tracking").fetchall() == [(verdict.reservation_id, 5)]
+
+
+def test_spend_whose_answer_was_lost_is_booked_once(dsn: str, db: Connection) -> None:
+    with Relay(dsn) as relay, Budget(relay.dsn) as budget:
+        hold = budget.reserve(5, "svc").reservation_id
+        assert hold
+        relay.lose_answer_to("budget.settle(")
+        assert budget.settle(hold, 4).actual_cost == 4
+        relay.lose_answer_to("budget.record(")
+        assert budget.record(3, "svc").actual_cost == 3
+        assert relay.lost == 2
+        assert db.execute("SELECT cost FROM public.cost_tracking ORDER BY 1").fetchall() == [(3,), (4,)]
 
 
 def test_known_spend_that_cannot_be_delivered_is_handed_back(connect: Connect, db: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -406,6 +407,20 @@ def test_web_roles_lose_what_default_privileges_gave_them(chain: Path, server: S
         assert {table for table, _ in granted} == {"thing"}  # the series' own tables are the series' business
         admin.execute("DROP OWNED BY anon, authenticated")
         admin.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, authenticated")
+
+
+def test_a_user_without_a_name_can_migrate(empty_dsn: str, chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a bare number."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.delenv(name, raising=False)
+    assert migrations.migrate(empty_dsn) == NAMES
+    with psycopg.connect(empty_dsn) as connection:
+        assert one(connection, "SELECT DISTINCT username FROM _yoyo_log") == str(os.getuid())
 
 
 def test_short_timeouts_of_the_role_do_not_cut_a_migration_short(empty_dsn: str, write: Write) -> None:
