@@ -1331,6 +1331,9 @@ BEGIN
     ELSE
         NEW.expires_at := NULL;
     END IF;
+    IF v_new = 'reservation' AND OLD.expires_at IS NULL AND (NEW.cost, NEW.metadata) = (OLD.cost, OLD.metadata) THEN
+        RETURN NEW; -- adoption gives a hold its expiry, and leaves it as it was found otherwise
+    END IF;
     NEW.metadata := budget._kept_metadata(OLD, NEW, v_now);
     RETURN NEW;
 END
@@ -3055,19 +3058,16 @@ BEGIN
     SELECT
         jsonb_build_object(
             'comment', obj_description(c_old, 'pg_proc'),
-            'grants', coalesce(jsonb_object_agg(g.grantee, g.grantable), '{}')
+            'grants', coalesce(jsonb_agg(jsonb_build_object(
+                'to', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+                'grantable', a.is_grantable
+            )), '[]')
         )
     INTO v_kept
-    FROM (
-        SELECT
-            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
-            bool_or(a.is_grantable) AS grantable
-        FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-        WHERE p.oid = c_old AND a.grantee <> p.proowner
-        GROUP BY a.grantee
-    ) AS g;
+    FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+    WHERE p.oid = c_old AND a.grantee <> p.proowner;
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, 'pgbudget kept this: ' || v_kept::text);
-    FOR v_role IN SELECT k.key FROM jsonb_object_keys(v_kept -> 'grants') AS k (key) LOOP
+    FOR v_role IN SELECT g.value ->> 'to' FROM jsonb_array_elements(v_kept -> 'grants') AS g LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_old, v_role);
     END LOOP;
 END

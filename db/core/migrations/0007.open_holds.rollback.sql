@@ -30,3 +30,17 @@ COMMENT ON FUNCTION budget._serialise(text) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
 ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
 -- end compiled
+
+-- The way back drops the index while everyone goes on writing: as before 0007, both variants serialise on the advisory
+-- lock meanwhile.
+CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+END
+$function$;

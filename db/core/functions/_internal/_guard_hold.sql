@@ -46,6 +46,9 @@ BEGIN
     ELSE
         NEW.expires_at := NULL;
     END IF;
+    IF v_new = 'reservation' AND OLD.expires_at IS NULL AND (NEW.cost, NEW.metadata) = (OLD.cost, OLD.metadata) THEN
+        RETURN NEW; -- adoption gives a hold its expiry, and leaves it as it was found otherwise
+    END IF;
     NEW.metadata := budget._kept_metadata(OLD, NEW, v_now);
     RETURN NEW;
 END
