@@ -11,10 +11,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
-
-from tests.pgtap import throws_ok
 
 Connection = psycopg.Connection[Any]
 Amount = Decimal | int | str | None
@@ -49,14 +48,25 @@ def call(connection: Connection, function: str, *args: object, **named: object) 
     return one(connection, query, *params)
 
 
+@contextmanager
+def failing(connection: Connection, sqlstate: str) -> Iterator[pytest.ExceptionInfo[psycopg.Error]]:
+    """What the block does ends with this SQLSTATE, and the error has a message, a DETAIL and a HINT.
+
+    A transaction that is open goes on. The error is the `value` of what this gives.
+    """
+    with pytest.raises(psycopg.Error) as caught, connection.transaction():
+        yield caught
+    diag = caught.value.diag
+    have = (caught.value.sqlstate, bool(diag.message_detail), bool(diag.message_hint))
+    if have != (sqlstate, True, True):
+        raise AssertionError(f"SQLSTATE, DETAIL?, HINT? are {have}, wanted {sqlstate} with both: {caught.value!r}")
+
+
 def fails(connection: Connection, sqlstate: str, function: str, *args: object, **named: object) -> Any:
-    """A call ends with this SQLSTATE, and the error has a message, a DETAIL and a HINT. Returns its `diag`."""
-    query, params = _call(function, args, named)
-    diag = throws_ok(connection, query, params, sqlstate).diag
-    assert diag.message_primary, f"{query} has no message"
-    assert diag.message_detail, f"{query} has no DETAIL: {diag.message_primary}"
-    assert diag.message_hint, f"{query} has no HINT: {diag.message_primary}"
-    return diag
+    """A call ends with this SQLSTATE, DETAIL and HINT. Returns the error's `diag`."""
+    with failing(connection, sqlstate) as caught:
+        call(connection, function, *args, **named)
+    return caught.value.diag
 
 
 def expect(row: Any, **wanted: object) -> None:
@@ -126,11 +136,14 @@ def total(connection: Connection) -> Decimal:
 
 
 def configure(connection: Connection, limits: dict[str, object] | str | None) -> None:
-    """Write the limits past `set_limits`: as an object, as the raw text of the row, or, for None, no row at all."""
+    """Write the limits past `set_limits`: as an object, as the raw text of the row, or, for None, no row at all.
+
+    A Decimal is written as a number.
+    """
     with as_owner(connection):
         connection.execute("DELETE FROM public.system_config WHERE key = 'budget_limits'")
         if limits is not None:
-            text = limits if isinstance(limits, str) else json.dumps(limits, default=str)
+            text = limits if isinstance(limits, str) else json.dumps(limits, default=float)
             connection.execute("INSERT INTO public.system_config (key, value) VALUES ('budget_limits', %s)", [text])
 
 

@@ -159,7 +159,8 @@ def test_every_function_pins_its_search_path_and_is_kept_from_public(tx: Connect
     is_empty(
         tx,
         f"""SELECT oid::regprocedure::text FROM {OURS}
-             WHERE ('{SEARCH_PATH}' = ANY (proconfig)) IS NOT TRUE OR has_function_privilege('public', oid, 'EXECUTE')""",
+             WHERE ('{SEARCH_PATH}' = ANY (proconfig)) IS NOT TRUE
+                OR has_function_privilege('public', oid, 'EXECUTE')""",
     )
 
 
@@ -168,22 +169,17 @@ def test_no_function_notifies(tx: Connection) -> None:
     is_empty(tx, f"SELECT proname FROM {OURS} WHERE prosrc ~* 'notify'")
 
 
-@pytest.mark.parametrize(
-    ("type_name", "columns"),
-    [
-        (
-            "budget.verdict",
-            "can_proceed boolean, current_total numeric, reservation_id uuid, reason text, budget text, "
-            "limit_amount numeric, remaining numeric, resets_at timestamp with time zone, "
-            "retry_at timestamp with time zone, expires_at timestamp with time zone",
-        ),
-        (
-            "budget.outcome",
-            "reservation_id uuid, status text, estimated_cost numeric, actual_cost numeric, over_limit boolean, "
-            "late boolean",
-        ),
-    ],
+VERDICT = (
+    "can_proceed boolean, current_total numeric, reservation_id uuid, reason text, budget text, "
+    "limit_amount numeric, remaining numeric, resets_at timestamp with time zone, "
+    "retry_at timestamp with time zone, expires_at timestamp with time zone"
 )
+OUTCOME = (
+    "reservation_id uuid, status text, estimated_cost numeric, actual_cost numeric, over_limit boolean, late boolean"
+)
+
+
+@pytest.mark.parametrize(("type_name", "columns"), [("budget.verdict", VERDICT), ("budget.outcome", OUTCOME)])
 def test_columns_of_the_answers(tx: Connection, type_name: str, columns: str) -> None:
     results_eq(
         tx,
