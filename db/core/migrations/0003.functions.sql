@@ -19,12 +19,14 @@ COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
 -- end functions/_internal/_now.sql
 
 -- begin functions/_internal/_iso.sql
--- JSON keeps instants as text; written in UTC so that no caller's TimeZone shows in a stored row.
+-- JSON keeps instants as text; written in UTC so that no caller's TimeZone shows in a stored row. TimeZone is pinned:
+-- see budget._window.
 CREATE OR REPLACE FUNCTION budget._iso(p_at timestamptz)
 RETURNS text
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
 BEGIN
     RETURN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
@@ -155,12 +157,14 @@ COMMENT ON FUNCTION budget._ttl(interval) IS 'A checked time to live, as exact s
 -- begin functions/_internal/_day_start.sql
 -- A day begins at the earliest instant whose local date is that day. Where a zone repeats its midnight, AT TIME ZONE
 -- answers with the second of the two; the first is found with the offset that was in force the day before.
--- The arithmetic is done in UTC: adding days to a timestamptz would follow the caller's TimeZone.
+-- The arithmetic is done in UTC: adding days to a timestamptz would follow the caller's TimeZone,
+-- which is pinned for the sake of AT TIME ZONE: see budget._window.
 CREATE OR REPLACE FUNCTION budget._day_start(p_day date, p_zone text)
 RETURNS timestamptz
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
 DECLARE
     v_midnight timestamp := p_day::timestamp;
@@ -181,6 +185,8 @@ COMMENT ON FUNCTION budget._day_start(date, text) IS 'The earliest instant whose
 -- end functions/_internal/_day_start.sql
 
 -- begin functions/_internal/_window.sql
+-- TimeZone is pinned here and wherever else AT TIME ZONE is used: from PostgreSQL 18 on the session's own zone is asked
+-- first what an abbreviation means, and under TimeZone 'UTC-14' even 'UTC' means another day.
 CREATE OR REPLACE FUNCTION budget._window(
     p_at timestamptz,
     p_zone text,
@@ -191,6 +197,7 @@ CREATE OR REPLACE FUNCTION budget._window(
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
 BEGIN
     day := (p_at AT TIME ZONE p_zone)::date;
@@ -242,14 +249,17 @@ COMMENT ON FUNCTION budget._cap(jsonb, text) IS
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
--- pg_timezone_names would be exact, but reads every zone file.
+-- pg_timezone_names would be exact, but reads every zone file. Abbreviations that timezone_abbreviations can give another
+-- meaning are refused: a caller would choose the day with it.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
 DECLARE
+    c_ambiguous CONSTANT text[] := ARRAY['CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST'];
     v_zone text := p_zone #>> '{}';
 BEGIN
     IF jsonb_typeof(p_zone) = 'string'
@@ -258,6 +268,7 @@ BEGIN
             OR v_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
             OR v_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
         )
+        AND upper(v_zone) <> ALL (c_ambiguous)
     THEN
         BEGIN
             PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;

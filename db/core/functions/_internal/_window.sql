@@ -1,3 +1,5 @@
+-- TimeZone is pinned here and wherever else AT TIME ZONE is used: from PostgreSQL 18 on the session's own zone is asked
+-- first what an abbreviation means, and under TimeZone 'UTC-14' even 'UTC' means another day.
 CREATE OR REPLACE FUNCTION budget._window(
     p_at timestamptz,
     p_zone text,
@@ -8,6 +10,7 @@ CREATE OR REPLACE FUNCTION budget._window(
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
 BEGIN
     day := (p_at AT TIME ZONE p_zone)::date;
