@@ -1,0 +1,63 @@
+"""The sweeper among others: it skips what they hold, takes each lapsed hold once, and keeps nobody waiting for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.concurrency.calls import call, expire, holds, reserve, settle, total, value
+from tests.concurrency.sessions import Session
+from tests.race import Connection, Crowd
+
+Open = Callable[[], Session]
+
+LAPSED = "1 microsecond"
+
+
+def test_it_goes_in_batches_and_skips_what_another_holds(db: Connection, session: Open) -> None:
+    lapsed = holds(db, 9, 10, LAPSED)
+    holder, sweeper = session(), session()
+    with holder.open(settle(lapsed[0], 12)):
+        assert [tuple(sweeper.do(expire(5))) for _ in range(3)] == [(5, 50), (3, 30), (0, 0)]
+    assert tuple(sweeper.do(expire())) == (0, 0)
+    assert total(db) == 12
+    types = db.execute("SELECT metadata ->> 'type', count(*) FROM public.cost_tracking GROUP BY 1 ORDER BY 1")
+    assert types.fetchall() == [("actual", 1), ("expired", 8)]
+
+
+def test_what_another_held_and_left_as_it_was_is_taken_next_time(db: Connection, session: Open) -> None:
+    [lapsed] = holds(db, 1, 10, LAPSED)
+    holder, sweeper = session(), session()
+    with holder.open(settle(lapsed, 12)):
+        assert sweeper.do(expire()).expired == 0
+        holder.rollback()
+    assert sweeper.do(expire()).expired == 1
+
+
+def test_many_sweepers_take_each_hold_once(db: Connection, crowd: Callable[[int], Crowd]) -> None:
+    holds(db, 400, 10, LAPSED)
+
+    def sweep(connection: Connection) -> tuple[int, int]:
+        """Batches until there is nothing left that is not another's."""
+        expired = released = 0
+        while (batch := expire(7)(connection)).expired:
+            expired += batch.expired
+            released += batch.released
+        return expired, released
+
+    swept = crowd(4).race([sweep] * 4)
+    assert tuple(map(sum, zip(*swept, strict=True))) == (400, 4000)
+    assert value(db, "SELECT count(*) FROM public.cost_tracking WHERE metadata ->> 'type' = 'expired'") == 400
+
+
+def test_an_open_batch_holds_up_no_advisory_decision_and_any_other_no_longer_than_the_batch(
+    db: Connection, session: Open
+) -> None:
+    holds(db, 10, 10, LAPSED)
+    sweeper, other, third = session(), session(), session()
+    with sweeper.open(expire(5)):
+        assert other.do(reserve("reserve_advisory", 60)).current_total == 0
+        assert other.do(call("check", 0, "test")).current_total == 60
+        decision = third.start(reserve("reserve", 40))
+        decision.waits_for(sweeper)
+    assert decision.result().can_proceed
+    assert sweeper.do(expire()).expired == 5

@@ -1,0 +1,71 @@
+"""One id sent by many connections at the same moment: it is charged once, and everyone learns the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from uuid import uuid4
+
+import pytest
+
+from tests.concurrency.calls import VARIANTS, insert, record, reserve, sqlstate, value
+from tests.race import Connection, Crowd
+
+CLIENTS = 40
+ROUNDS = 5
+
+MIXES = pytest.mark.parametrize("mix", [VARIANTS[:1], VARIANTS[1:], VARIANTS], ids=" and ".join)
+
+
+@MIXES
+def test_40_reservations_are_one_hold(db: Connection, crowd: Callable[[int], Crowd], mix: Sequence[str]) -> None:
+    clients = crowd(CLIENTS)
+    insert(50)(db)
+    for number in range(1, ROUNDS + 1):
+        hold = uuid4()
+        verdicts = clients.race([reserve(mix[n % len(mix)], 10, p_reservation_id=hold) for n in range(CLIENTS)])
+
+        before = 50 + 10 * (number - 1)
+        assert Counter((v.reason, v.current_total, v.remaining) for v in verdicts) == {
+            ("granted", before, 100 - before): 1,
+            ("replayed", before + 10, 100 - before - 10): CLIENTS - 1,
+        }
+        assert len({v._replace(reason=None, current_total=None, remaining=None) for v in verdicts}) == 1
+        assert {(v.can_proceed, v.reservation_id) for v in verdicts} == {(True, hold)}
+        assert value(db, "SELECT array_agg(cost) FROM public.cost_tracking WHERE id = %s", hold) == [10]
+    assert value(db, "SELECT settled + held FROM budget.status") == 100
+
+
+@MIXES
+def test_of_two_requests_under_one_id_the_first_stands(
+    db: Connection, crowd: Callable[[int], Crowd], mix: Sequence[str]
+) -> None:
+    clients = crowd(CLIENTS)
+    hold = uuid4()
+    answers = clients.race(
+        [sqlstate(reserve(mix[n // 2 % len(mix)], 10 + n % 2, p_reservation_id=hold)) for n in range(CLIENTS)]
+    )
+    [cost] = value(db, "SELECT array_agg(cost) FROM public.cost_tracking")
+    winners, losers = answers[int(cost) - 10 :: 2], answers[11 - int(cost) :: 2]
+    assert Counter(v.reason for v in winners) == {"granted": 1, "replayed": CLIENTS // 2 - 1}
+    assert set(losers) == {"PB003"}
+
+
+def test_40_records_are_one_spend(db: Connection, crowd: Callable[[int], Crowd]) -> None:
+    clients = crowd(CLIENTS)
+    for _ in range(ROUNDS):
+        spend = uuid4()
+        assert len(set(clients.race([record(10, p_id=spend)] * CLIENTS))) == 1
+        assert value(db, "SELECT array_agg(cost) FROM public.cost_tracking WHERE id = %s", spend) == [10]
+
+
+def test_an_id_taken_by_a_plain_insert_is_never_charged_twice(db: Connection, crowd: Callable[[int], Crowd]) -> None:
+    """A direct writer does not come under the decision lock: whoever of the two is later learns that the id is gone."""
+    clients = crowd(2)
+    for number in range(50):
+        hold = uuid4()
+        reserved, inserted = clients.race(
+            [sqlstate(reserve("reserve_advisory", 1, p_reservation_id=hold)), sqlstate(insert(1, id=hold))]
+        )
+        assert (inserted, getattr(reserved, "reason", reserved)) in {(1, "PB003"), ("23505", "granted")}
+        assert value(db, "SELECT count(*) FROM public.cost_tracking") == number + 1

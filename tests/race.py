@@ -1,0 +1,72 @@
+"""Races: real connections, each with a thread of its own, let go by one barrier. Every wait is bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+import psycopg
+
+SECONDS = 30.0
+"""How long anything here waits before it gives up: far more than a healthy run takes."""
+
+Connection = psycopg.Connection[Any]
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+
+
+def barrier(parties: int) -> threading.Barrier:
+    """A barrier that breaks instead of waiting for ever."""
+    return threading.Barrier(parties, timeout=SECONDS)
+
+
+def bound(connection: Connection) -> Connection:
+    """Let no statement of this connection run for ever, so that no thread that waits for one does."""
+    connection.execute(f"SET statement_timeout = {int(SECONDS * 1000)}".encode())
+    return connection
+
+
+class Crowd:
+    """Clients that start together. Their connections and threads are kept, so that a test can hold many rounds."""
+
+    def __init__(self, connections: Iterable[Connection]) -> None:
+        self.connections = [bound(connection) for connection in connections]
+        self._threads = ThreadPoolExecutor(len(self.connections))
+
+    def __enter__(self) -> Crowd:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown()
+
+    def race(self, jobs: Sequence[Job[T]]) -> list[T]:
+        """Run job n on connection n, all from one barrier; their results in the same order, or the first error."""
+        results: list[T] = []
+        for outcome in self.outcomes(jobs):
+            if isinstance(outcome, psycopg.Error):
+                raise outcome
+            results.append(outcome)
+        return results
+
+    def outcomes(self, jobs: Sequence[Job[T]]) -> list[T | psycopg.Error]:
+        """Like `race`, but what the database answers with an error has that error in its place."""
+        start = barrier(len(jobs))
+
+        def run(job: Job[T], connection: Connection) -> T | psycopg.Error:
+            start.wait()
+            try:
+                return job(connection)
+            except psycopg.Error as error:
+                return error
+
+        # Each job occupies a thread until all have come to the barrier, so every job has a thread of its own.
+        running = [
+            self._threads.submit(run, job, connection)
+            for job, connection in zip(jobs, self.connections[: len(jobs)], strict=True)
+        ]
+        return [future.result(SECONDS) for future in running]
