@@ -22,7 +22,7 @@ from pgbudget.errors import (
     UnknownReservation,
     WrongIsolationLevel,
 )
-from pgbudget.results import Outcome, Status, Verdict
+from pgbudget.results import Outcome, Retry, Routing, Status, Verdict
 
 __all__ = [
     "AmountOutOfRange",
@@ -38,6 +38,8 @@ __all__ = [
     "MissingRollback",
     "Outcome",
     "ReservationMismatch",
+    "Retry",
+    "Routing",
     "Status",
     "UndeliveredSettlement",
     "UnknownReservation",

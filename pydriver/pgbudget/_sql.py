@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
-from psycopg.rows import BaseRowFactory, class_row, scalar_row
+from psycopg.rows import BaseRowFactory, RowMaker, class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from pgbudget.results import Outcome, Status, Verdict
+from pgbudget.results import Outcome, Retry, Routing, Status, Verdict
 
 T = TypeVar("T")
 Money: TypeAlias = Decimal | int | float
@@ -24,16 +24,27 @@ Metadata: TypeAlias = Mapping[str, Any]
 
 _TYPES = {
     "actual_cost": "numeric",
+    "approved_by_director": "boolean",
+    "attempt": "integer",
     "complexity_score": "numeric",
+    "component": "text",
+    "context_requirements": "jsonb",
+    "current_proposer": "text",
+    "error": "text",
     "estimated_cost": "numeric",
+    "failure_reason": "text",
     "hard_stop_required": "boolean",
     "id": "uuid",
     "metadata": "jsonb",
     "new_estimate": "numeric",
+    "operation": "text",
     "reason": "text",
     "reservation_id": "uuid",
     "service_name": "text",
+    "severity": "text",
+    "task_description": "text",
     "ttl": "interval",
+    "work_order_id": "uuid",
 }
 """SQL type of every argument; its SQL name has `p_` in front. The casts let no function guess from a literal."""
 
@@ -50,7 +61,7 @@ class Call(Generic[T]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The arguments as psycopg is to send them."""
-        return {k: Jsonb(v, dumps=_exact_json) if k == "metadata" else v for k, v in self.arguments.items()}
+        return {k: Jsonb(v, dumps=_exact_json) if _TYPES[k] == "jsonb" else v for k, v in self.arguments.items()}
 
 
 def money(value: Money) -> Decimal:
@@ -60,13 +71,13 @@ def money(value: Money) -> Decimal:
     return Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
 
 
-def _exact_json(value: Metadata) -> str:
+def _exact_json(value: object) -> str:
     def text(item: object) -> str:
         if isinstance(item, (Decimal, UUID)):
             return str(item)
         raise TypeError(f"metadata cannot hold a {type(item).__name__}")
 
-    return json.dumps(dict(value), default=text, allow_nan=False)
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value, default=text, allow_nan=False)
 
 
 def _columns(result: type[Any]) -> str:
@@ -89,6 +100,16 @@ def _outcome(function: str, **arguments: Any) -> Call[Outcome]:
 
 def _scalar(function: str, **arguments: Any) -> Call[Any]:
     return _call("result", scalar_row, function, **arguments)
+
+
+def _json(result: type[T], function: str, **arguments: Any) -> Call[T]:
+    names = {field.name for field in fields(result)}  # type: ignore[arg-type]
+
+    def row_factory(_: object) -> RowMaker[T]:
+        # A key that a later version adds is none of this driver's.
+        return lambda row: result(**{name: value for name, value in row[0].items() if name in names})
+
+    return _call("result", row_factory, function, **arguments)
 
 
 def reserve(
@@ -224,6 +245,88 @@ def record(
 def estimate(complexity_score: Money, hard_stop_required: bool) -> Call[Decimal]:
     """Return the estimated cost of routing a task of this complexity: `budget.estimate`. Errors: InvalidArgument."""
     return _scalar("estimate", complexity_score=money(complexity_score), hard_stop_required=hard_stop_required)
+
+
+def detect_hard_stop(task_description: str) -> Call[bool]:
+    """Say whether the text touches security or architecture, by its words: `budget.detect_hard_stop`."""
+    return _scalar("detect_hard_stop", task_description=task_description)
+
+
+def route_work_order(
+    work_order_id: UUID,
+    task_description: str,
+    context_requirements: object,
+    complexity_score: Money,
+    approved_by_director: bool,
+) -> Call[Routing]:
+    """Reserve for a work order, choose its proposer and store the decision, all or nothing: `budget.route_work_order`.
+
+    Safe to repeat: routing an order again first cancels its open hold.
+
+    Args:
+        work_order_id: the order; one that is not in the table is routed all the same, without being stored.
+        task_description: searched for the words of a hard stop.
+        context_requirements: anything that JSON can hold; no rule reads it.
+        complexity_score: finite.
+        approved_by_director: without it nothing is routed.
+
+    Raises:
+        InvalidArgument: for an argument, or if the order's metadata is no JSON object.
+        WrongIsolationLevel: unless the transaction is READ COMMITTED.
+        BadConfiguration: if the limits are broken.
+        LockTimeout: if a lock was not free in time.
+    """
+    return _json(
+        Routing,
+        "route_work_order",
+        work_order_id=work_order_id,
+        task_description=task_description,
+        context_requirements=context_requirements,
+        complexity_score=money(complexity_score),
+        approved_by_director=approved_by_director,
+    )
+
+
+def retry_strategy(current_proposer: str, attempt: int, failure_reason: str | None = None) -> Call[Retry]:
+    """Say what to do after a failed attempt, the first being number 1: `budget.retry_strategy`.
+
+    Raises:
+        InvalidArgument: if the proposer is unknown or the attempt below 1.
+    """
+    return _json(
+        Retry,
+        "retry_strategy",
+        current_proposer=current_proposer,
+        attempt=attempt,
+        failure_reason=failure_reason,
+    )
+
+
+def escalate(
+    component: str,
+    operation: str,
+    error: str,
+    *,
+    work_order_id: UUID | None = None,
+    severity: str = "critical",
+    metadata: Metadata | None = None,
+) -> Call[UUID]:
+    """Ask a human to look, and return the escalation's id: `budget.escalate`.
+
+    Where the answer is lost with the connection it may be written twice: rather told twice than never.
+
+    Raises:
+        InvalidArgument: if component, operation, error or severity is empty, or metadata is no JSON object.
+    """
+    return _scalar(
+        "escalate",
+        component=component,
+        operation=operation,
+        error=error,
+        work_order_id=work_order_id,
+        severity=severity,
+        metadata=metadata or {},
+    )
 
 
 def status() -> Call[Status]:

@@ -73,6 +73,10 @@ class Budget:
     cancel = _method(_sql.cancel)
     record = _method(_sql.record)
     estimate = _method(_sql.estimate)
+    detect_hard_stop = _method(_sql.detect_hard_stop)
+    route_work_order = _method(_sql.route_work_order)
+    retry_strategy = _method(_sql.retry_strategy)
+    escalate = _method(_sql.escalate)
     status = _method(_sql.status)
     version = _method(_sql.version)
 

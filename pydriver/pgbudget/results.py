@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 
@@ -47,6 +48,41 @@ class Outcome:
     """This spend left the day above its limit; None while the limits are broken."""
     late: bool
     """The hold had ended or lapsed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Was the work order routed, and to whom? True in a condition when it was."""
+
+    success: bool
+    error: str | None = None
+    """Why it was not routed."""
+    routing_decision: dict[str, Any] | None = None
+    """As it is stored in the order's `metadata.manager_routing`; money in it is text."""
+
+    def __bool__(self) -> bool:
+        return self.success
+
+    @property
+    def reservation_id(self) -> UUID | None:
+        """The hold to settle or cancel; None when not routed."""
+        decision = self.routing_decision
+        return UUID(decision["routing_metadata"]["budget_reservation_id"]) if decision else None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What to do after a failed attempt."""
+
+    should_retry: bool
+    action: str
+    """`retry_same`, `retry_stronger` or `escalate`."""
+    proposer: str | None
+    """Who makes the next attempt; None when a human is to look."""
+    attempt: int
+    """The number of the next attempt."""
+    max_attempts: int
+    failure_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import psycopg
 
 from pgbudget.cli._common import FAILED, REFUSED, USAGE, complain
 from pgbudget.cli.demo import demo
+from pgbudget.cli.route import route
 from pgbudget.cli.schema import migrate, rollback
 from pgbudget.cli.state import status
 from pgbudget.embedded import EmbeddedError
@@ -71,5 +72,5 @@ def app() -> None:
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
 
 
-for command in (demo, migrate, rollback, status):
+for command in (demo, migrate, rollback, status, route):
     app.add_command(command)
