@@ -12,8 +12,8 @@ SET row_security = off
 AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
-    -- As seconds: adding days to an instant would follow the caller's TimeZone. Three centuries are all of history.
-    v_seconds double precision := least(extract(EPOCH FROM p_since), 1e10);
+    -- As seconds: adding days to an instant would follow the caller's TimeZone.
+    v_seconds double precision := extract(EPOCH FROM p_since);
 BEGIN
     IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY
@@ -23,7 +23,8 @@ BEGIN
         FROM public.cost_tracking AS l
         WHERE
             l.service_name = v_service_name
-            AND l.created_at >= budget._now() - make_interval(secs => v_seconds)
+            -- Three centuries are all of history, and no instant is out of range.
+            AND l.created_at >= budget._now() - make_interval(secs => least(v_seconds, 1e10))
             AND l.metadata ->> 'type' = 'actual'
             AND l.metadata ? 'estimated_cost';
         RETURN;
