@@ -1,5 +1,7 @@
 -- The roles stay: they belong to the cluster, and other databases may use them.
 
+SET search_path = pg_catalog, pg_temp;
+
 -- begin compiled
 DROP FUNCTION IF EXISTS budget._preflight();
 
@@ -13,3 +15,5 @@ DROP TYPE IF EXISTS budget.outcome;
 DROP TYPE IF EXISTS budget.verdict;
 
 DROP SCHEMA IF EXISTS budget;
+
+RESET search_path;

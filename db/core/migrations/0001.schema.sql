@@ -1,17 +1,31 @@
 -- The schema, its roles and its types. Takes no lock on a table of the application.
 
+-- Here as in every migration: an operator or function that others planted in a schema of the DBA's own search_path
+-- would run with his rights, or stand in our CHECK constraints and views for good.
+SET search_path = pg_catalog, pg_temp;
+
 DO $do$
+DECLARE
+    v_grantee regrole;
 BEGIN
     IF to_regnamespace('budget') IS NULL THEN
         CREATE SCHEMA budget;
         COMMENT ON SCHEMA budget IS 'pgbudget: a spend limit that the database itself enforces.';
+        -- Default privileges may have opened it to others; who can create in it could stand in for our functions.
+        FOR v_grantee IN
+            SELECT DISTINCT a.grantee
+            FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
+            WHERE n.nspname = 'budget' AND a.grantee NOT IN (0, n.nspowner)
+        LOOP
+            EXECUTE format('REVOKE ALL ON SCHEMA budget FROM %s', v_grantee);
+        END LOOP;
     ELSIF coalesce(obj_description(to_regnamespace('budget'), 'pg_namespace'), '') NOT LIKE 'pgbudget:%' THEN
         RAISE EXCEPTION 'this database has a schema budget that is not of pgbudget'
             USING ERRCODE = '55000',
             DETAIL = format('It is owned by %s.', (
                 SELECT n.nspowner::regrole FROM pg_namespace AS n WHERE n.nspname = 'budget'
             )),
-            HINT = 'Nothing was changed. Drop it if it is empty, or rename it: ALTER SCHEMA budget RENAME TO …';
+            HINT = 'Nothing was changed. Drop it if it is empty, or rename it: ALTER SCHEMA budget RENAME TO another_name';
     END IF;
 END
 $do$;
@@ -30,7 +44,8 @@ BEGIN
             END;
         END IF;
     END LOOP;
-    IF to_regrole('service_role') IS NOT NULL THEN
+    -- Asked first: to grant what is granted already needs the right to grant it.
+    IF to_regrole('service_role') IS NOT NULL AND NOT pg_has_role('service_role', 'budget_caller', 'MEMBER') THEN
         GRANT budget_caller TO service_role;
     END IF;
 END
@@ -348,3 +363,5 @@ REVOKE ALL ON FUNCTION budget._preflight() FROM PUBLIC;
 COMMENT ON FUNCTION budget._preflight() IS
 'What stands in the way of taking over the application''s tables: one row each, with what to do. No rows: go ahead.';
 -- end functions/_internal/_preflight.sql
+
+RESET search_path;

@@ -1,6 +1,8 @@
 -- The application's tables and rows stay as they were found. A widened cost column stays wide: narrowing it would lose
 -- cents. A table that pgbudget made goes only if nothing was written into it and nothing depends on it.
 
+SET search_path = pg_catalog, pg_temp;
+
 DO $do$
 BEGIN
     IF to_regclass('public.system_config') IS NOT NULL THEN
@@ -71,3 +73,5 @@ BEGIN
     END LOOP;
 END
 $do$;
+
+RESET search_path;

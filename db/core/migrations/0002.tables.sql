@@ -2,6 +2,8 @@
 -- The application's tables: each is made where it is missing, and taken over with its rows where it is there.
 -- Every change is made only where it is needed, so that the file may run again after a crash.
 
+SET search_path = pg_catalog, pg_temp;
+
 -- Everything that stands in the way is reported at once, before anything is changed.
 DO $do$
 DECLARE
@@ -33,6 +35,10 @@ END
 $do$;
 
 DO $do$
+DECLARE
+    v_made regclass[] := '{}';
+    v_table regclass;
+    v_grantee text;
 BEGIN
     IF to_regclass('public.work_orders') IS NULL THEN
         CREATE TABLE public.work_orders (
@@ -52,7 +58,7 @@ BEGIN
             updated_at timestamptz DEFAULT now(),
             completed_at timestamptz
         );
-        COMMENT ON TABLE public.work_orders IS 'Created by pgbudget.';
+        v_made := v_made || 'public.work_orders'::regclass;
     END IF;
     IF to_regclass('public.escalations') IS NULL THEN
         CREATE TABLE public.escalations (
@@ -69,7 +75,7 @@ BEGIN
             updated_at timestamptz DEFAULT now()
         );
         CREATE INDEX ON public.escalations (work_order_id);
-        COMMENT ON TABLE public.escalations IS 'Created by pgbudget.';
+        v_made := v_made || 'public.escalations'::regclass;
     END IF;
     IF to_regclass('public.system_config') IS NULL THEN
         CREATE TABLE public.system_config (
@@ -79,7 +85,7 @@ BEGIN
             created_at timestamptz DEFAULT now(),
             updated_at timestamptz DEFAULT now()
         );
-        COMMENT ON TABLE public.system_config IS 'Created by pgbudget.';
+        v_made := v_made || 'public.system_config'::regclass;
     END IF;
     IF to_regclass('public.proposer_configs') IS NULL THEN
         CREATE TABLE public.proposer_configs (
@@ -93,7 +99,7 @@ BEGIN
             created_at timestamptz DEFAULT now(),
             updated_at timestamptz DEFAULT now()
         );
-        COMMENT ON TABLE public.proposer_configs IS 'Created by pgbudget.';
+        v_made := v_made || 'public.proposer_configs'::regclass;
     END IF;
     IF to_regclass('public.cost_tracking') IS NULL THEN
         CREATE TABLE public.cost_tracking (
@@ -103,27 +109,19 @@ BEGIN
             metadata jsonb DEFAULT '{}',
             created_at timestamptz DEFAULT now()
         );
-        COMMENT ON TABLE public.cost_tracking IS 'Created by pgbudget.';
+        v_made := v_made || 'public.cost_tracking'::regclass;
     END IF;
-END
-$do$;
 
--- Default privileges may have given others rights on what was made just now.
-DO $do$
-DECLARE
-    v_grant record;
-BEGIN
-    FOR v_grant IN
-        SELECT DISTINCT
-            c.oid::regclass AS table_name,
-            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(a.grantee::regrole::text) END AS grantee
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.relnamespace = 'public'::regnamespace
-            AND obj_description(c.oid, 'pg_class') = 'Created by pgbudget.'
-            AND a.grantee <> c.relowner
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.table_name, v_grant.grantee);
+    FOREACH v_table IN ARRAY v_made LOOP
+        EXECUTE format('COMMENT ON TABLE %s IS %L', v_table, 'Created by pgbudget.');
+        -- Default privileges may have given others rights on it.
+        FOR v_grantee IN
+            SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+            FROM pg_class AS c, aclexplode(c.relacl) AS a
+            WHERE c.oid = v_table AND a.grantee <> c.relowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s', v_table, v_grantee);
+        END LOOP;
     END LOOP;
 END
 $do$;
@@ -191,3 +189,5 @@ BEGIN
     END IF;
 END
 $do$;
+
+RESET search_path;

@@ -1,3 +1,5 @@
+SET search_path = pg_catalog, pg_temp;
+
 -- Undone already, but still marked: the handover's function has its name again, and is not the one to drop.
 DO $do$
 BEGIN
@@ -191,3 +193,5 @@ BEGIN
     RENAME TO check_and_reserve_budget;
 END
 $do$;
+
+RESET search_path;

@@ -1,6 +1,24 @@
 -- depends: 0002.tables
 -- All functions and views, compiled from the files that are named. Takes no lock on a table of the application.
 
+SET search_path = pg_catalog, pg_temp;
+
+-- What is here already has the rights that its DBA wants. What is made below has those that default privileges give, and
+-- loses them at the end; so does every internal function, which is for nobody, but _reading, which the views call.
+DO $do$
+BEGIN
+    PERFORM set_config('pgbudget.found', array(
+        SELECT p.oid
+        FROM pg_proc AS p
+        WHERE
+            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+            OR (p.pronamespace = 'budget'::regnamespace AND (NOT starts_with(p.proname, '_') OR p.proname = '_reading'))
+        UNION ALL
+        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
+    )::text, false);
+END
+$do$;
+
 -- begin functions/_internal/_now.sql
 -- The one clock. Tests replace this function to move time; production has no other way to do so.
 CREATE OR REPLACE FUNCTION budget._now()
@@ -2304,8 +2322,8 @@ SET row_security = off
 AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
-    -- As seconds: adding days to an instant would follow the caller's TimeZone. Three centuries are all of history.
-    v_seconds double precision := least(extract(EPOCH FROM p_since), 1e10);
+    -- As seconds: adding days to an instant would follow the caller's TimeZone.
+    v_seconds double precision := extract(EPOCH FROM p_since);
 BEGIN
     IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY
@@ -2315,7 +2333,8 @@ BEGIN
         FROM public.cost_tracking AS l
         WHERE
             l.service_name = v_service_name
-            AND l.created_at >= budget._now() - make_interval(secs => v_seconds)
+            -- Three centuries are all of history, and no instant is out of range.
+            AND l.created_at >= budget._now() - make_interval(secs => least(v_seconds, 1e10))
             AND l.metadata ->> 'type' = 'actual'
             AND l.metadata ? 'estimated_cost';
         RETURN;
@@ -3012,9 +3031,9 @@ p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
 Errors and locks: those of budget.reserve.';
 -- end functions/check_and_reserve_budget.sql
 
--- Default privileges may have given others rights on what was made just now.
 DO $do$
 DECLARE
+    c_found CONSTANT oid[] := current_setting('pgbudget.found');
     v_grant record;
 BEGIN
     FOR v_grant IN
@@ -3025,6 +3044,7 @@ BEGIN
                 p.pronamespace = 'budget'::regnamespace
                 OR p.oid = 'public.check_and_reserve_budget(numeric, text, jsonb)'::regprocedure
             )
+            AND (p.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
             AND a.grantee NOT IN (
                 0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
             )
@@ -3036,6 +3056,7 @@ BEGIN
         FROM pg_class AS c, aclexplode(c.relacl) AS a
         WHERE
             c.relnamespace = 'budget'::regnamespace
+            AND (c.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
             AND a.grantee NOT IN (0, c.relowner, 'budget_reader'::regrole)
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
@@ -3083,3 +3104,5 @@ BEGIN
     END LOOP;
 END
 $do$;
+
+RESET search_path;

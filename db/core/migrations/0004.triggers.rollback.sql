@@ -1,3 +1,5 @@
+SET search_path = pg_catalog, pg_temp;
+
 DO $do$
 BEGIN
     PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
@@ -5,3 +7,5 @@ BEGIN
     DROP TRIGGER IF EXISTS budget_guard_hold ON public.cost_tracking;
 END
 $do$;
+
+RESET search_path;

@@ -1,6 +1,8 @@
 -- depends: 0003.functions
 -- Holds are held to their state machine, whoever writes. Writers of the ledger wait for this short transaction.
 
+SET search_path = pg_catalog, pg_temp;
+
 DO $do$
 BEGIN
     PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
@@ -21,3 +23,5 @@ BEGIN
     EXECUTE FUNCTION budget._adopt_hold();
 END
 $do$;
+
+RESET search_path;

@@ -1,6 +1,8 @@
 -- depends: 0004.triggers
 -- Old rows are held against the new rules. Plain writers go on meanwhile.
 
+SET search_path = pg_catalog, pg_temp;
+
 DO $do$
 BEGIN
     PERFORM budget._lock_table('public.cost_tracking', 'SHARE UPDATE EXCLUSIVE');
@@ -15,3 +17,5 @@ BEGIN
     END IF;
 END
 $do$;
+
+RESET search_path;

@@ -1,2 +1,7 @@
 -- transactional: false
+
+SET search_path = pg_catalog, pg_temp;
+
 DROP INDEX CONCURRENTLY IF EXISTS public.budget_day_idx;
+
+RESET search_path;

@@ -2,6 +2,8 @@
 -- transactional: false
 -- One plain index finds the day. It is built while everyone goes on writing.
 
+SET search_path = pg_catalog, pg_temp;
+
 -- A build that was cut short leaves an invalid index behind, which IF NOT EXISTS would take for the real one.
 DO $do$
 BEGIN
@@ -13,3 +15,5 @@ END
 $do$;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_day_idx ON public.cost_tracking (created_at);
+
+RESET search_path;

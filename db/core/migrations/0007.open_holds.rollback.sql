@@ -1,5 +1,7 @@
 -- An expiry is undone with its column.
 
+SET search_path = pg_catalog, pg_temp;
+
 -- begin compiled
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
@@ -44,3 +46,5 @@ BEGIN
     PERFORM pg_advisory_xact_lock(8099550711184319860);
 END
 $function$;
+
+RESET search_path;

@@ -1,6 +1,8 @@
 -- depends: 0006.day_index
 -- The holds that another writer left open today lapse like every other from now on; older ones are history.
 
+SET search_path = pg_catalog, pg_temp;
+
 UPDATE public.cost_tracking AS l
 SET expires_at = l.created_at + (budget._read_config()).reservation_ttl
 FROM budget._reading() AS r
@@ -40,3 +42,5 @@ COMMENT ON FUNCTION budget._serialise(text) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
 ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
 -- end functions/_internal/_serialise.sql
+
+RESET search_path;
