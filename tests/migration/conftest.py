@@ -1,0 +1,37 @@
+"""Databases to migrate: an empty one (`empty_dsn`) and one with an application in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pgbudget.embedded import Server
+from tests.migration.support import APPLICATION, psql, session
+
+ROLES = ("app_writer", "app_reader", "anon", "App Owner")
+
+
+@pytest.fixture(scope="module")
+def application_roles(server: Server) -> Iterator[None]:
+    """The application's roles. Roles belong to the cluster, and tests elsewhere may count on there being no `anon`."""
+    with session(server.dsn()) as connection:
+        for role in ROLES:
+            connection.execute(f'CREATE ROLE "{role}"'.encode())
+        yield
+        for role in ROLES:
+            connection.execute(f'DROP ROLE "{role}"'.encode())
+
+
+@pytest.fixture
+def application_dsn(server: Server, application_roles: None, empty_dsn: str) -> str:
+    """A database with the application's tables, rows, rights and function, not migrated yet; as its superuser."""
+    psql(server, empty_dsn, APPLICATION)
+    return empty_dsn
+
+
+@pytest.fixture(params=["empty", "application"])
+def any_dsn(request: pytest.FixtureRequest) -> str:
+    """Both in turn."""
+    dsn: str = request.getfixturevalue(f"{request.param}_dsn")
+    return dsn

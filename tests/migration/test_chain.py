@@ -1,0 +1,74 @@
+"""The chain gives one schema, by whatever tool it is applied; the committed dump shows it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgbudget import migrations
+from pgbudget.embedded import Server
+from tests.conftest import Endpoint
+from tests.migration.support import APPLICATION, CHAIN, NAMES, dump, one, psql, session, uri_for_yoyo
+
+COMMITTED = Path(__file__).parents[2] / "db" / "schema" / "core.sql"
+COMMITTED_BY = 18
+HEADING = "-- The core series' schema as pg_dump shows it, without the bodies of its functions: those stand in core/functions.\n"
+BODY = re.compile(r"AS \$(_*)\$.*?\$\1\$;", re.DOTALL)
+
+
+@pytest.mark.parametrize("before", [[], [APPLICATION]], ids=["empty", "adopted"])
+def test_every_tool_gives_the_same_schema(
+    server: Server, endpoint: Endpoint, application_roles: None, before: list[Path]
+) -> None:
+    schemas = {}
+    for tool in ("yoyo", "psql", "pgbudget"):
+        with endpoint.database(tool):
+            dsn = server.dsn(tool)
+            psql(server, dsn, *before)
+            if tool == "yoyo":
+                apply_with_yoyo(dsn)
+            elif tool == "psql":
+                psql(server, dsn, *CHAIN)
+            else:
+                assert migrations.migrate(dsn) == NAMES
+            schemas[tool] = dump(server, dsn)
+    assert schemas["yoyo"] == schemas["psql"]
+    assert schemas["pgbudget"] == schemas["psql"]
+
+
+def apply_with_yoyo(dsn: str) -> None:
+    command = [sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file", "--database", uri_for_yoyo(dsn)]
+    done = subprocess.run([*command, str(CHAIN[0].parent)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_yoyo_and_pgbudget_see_one_state(empty_dsn: str) -> None:
+    apply_with_yoyo(empty_dsn)
+    assert migrations.pending(empty_dsn) == []
+    assert migrations.migrate(empty_dsn) == []
+
+
+def test_psql_may_come_first(server: Server, empty_dsn: str) -> None:
+    """Files applied by hand are unknown to yoyo: migrating afterwards runs them again, harmlessly, and marks them."""
+    psql(server, empty_dsn, *CHAIN)
+    by_hand = dump(server, empty_dsn)
+    assert migrations.migrate(empty_dsn) == NAMES
+    assert dump(server, empty_dsn) == by_hand
+
+
+def test_the_committed_dump_is_what_the_chain_gives(server: Server, empty_dsn: str) -> None:
+    """Refresh it with UPDATE_SCHEMA=1."""
+    migrations.migrate(empty_dsn)
+    with session(empty_dsn) as connection:
+        major = one(connection, "SELECT current_setting('server_version_num')::integer / 10000")
+    if major != COMMITTED_BY:
+        pytest.skip(f"pg_dump {major} words the same schema differently from pg_dump {COMMITTED_BY}, which wrote the file")
+    schema = HEADING + BODY.sub("AS …;", dump(server, empty_dsn, owner=False))
+    if os.environ.get("UPDATE_SCHEMA"):
+        COMMITTED.write_text(schema)
+    assert schema == COMMITTED.read_text()

@@ -1,0 +1,142 @@
+"""`db/compile.py` on a small series of its own, and its check of the repository's."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMPILE = Path(__file__).parents[2] / "db" / "compile.py"
+
+FIRST = "CREATE FUNCTION first() …;\nCOMMENT ON FUNCTION first(integer,\n    text) IS 'first';\n"
+SECOND = "CREATE VIEW second AS …;\nCOMMENT ON VIEW second IS 'second';\n"
+SERIES = {
+    "functions/first.sql": FIRST,
+    "views/second.sql": SECOND,
+    "migrations/0001.a.sql": """-- by hand, before
+-- begin functions/first.sql
+-- end functions/first.sql
+-- by hand, between
+-- begin views/second.sql
+-- end views/second.sql
+""",
+    "migrations/0001.a.rollback.sql": "-- by hand, first\n-- begin compiled\n-- end compiled\n-- by hand, last\n",
+    "migrations/0002.b.sql": "SELECT 2;\n",
+    "migrations/0002.b.rollback.sql": "SELECT 1;\n",
+}
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """A series, compiled, with its own copy of the tool beside it."""
+    shutil.copy(COMPILE, tmp_path)
+    for name, text in SERIES.items():
+        write(tmp_path / "s" / name, text)
+    run(tmp_path / "s")
+    return tmp_path / "s"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def run(series: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(series.parent / "compile.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def read(series: Path, name: str) -> str:
+    return (series / "migrations" / name).read_text()
+
+
+def test_the_repository_is_compiled() -> None:
+    done = run(COMPILE.parent / "core", "check")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_blocks_are_filled_and_what_is_by_hand_is_kept(series: Path) -> None:
+    assert read(series, "0001.a.sql") == (
+        "-- by hand, before\n"
+        f"-- begin functions/first.sql\n{FIRST}-- end functions/first.sql\n"
+        "-- by hand, between\n"
+        f"-- begin views/second.sql\n{SECOND}-- end views/second.sql\n"
+    )
+    assert read(series, "0002.b.sql") == SERIES["migrations/0002.b.sql"]
+    assert run(series, "check").returncode == 0
+
+
+def test_the_way_back_drops_what_is_new_last_first(series: Path) -> None:
+    assert read(series, "0001.a.rollback.sql") == (
+        "-- by hand, first\n"
+        "-- begin compiled\n"
+        "DROP VIEW IF EXISTS second;\n"
+        "\n"
+        "DROP FUNCTION IF EXISTS first(integer, text);\n"
+        "-- end compiled\n"
+        "-- by hand, last\n"
+    )
+
+
+def test_the_way_back_restores_the_earlier_definition(series: Path) -> None:
+    """A later migration that carries a function again goes back to what the earlier one carries."""
+    write(series / "migrations/0002.b.sql", "-- begin functions/first.sql\n-- end functions/first.sql\n")
+    write(series / "migrations/0002.b.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    run(series)
+    assert read(series, "0002.b.rollback.sql") == f"-- begin compiled\n{FIRST}-- end compiled\n"
+
+
+def test_an_edited_function_makes_its_migration_stale(series: Path) -> None:
+    write(series / "functions/first.sql", FIRST.replace("…", "…2"))
+    done = run(series, "check")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["stale: s/migrations/0001.a.sql", "stale: s/migrations/SHA256SUMS"]
+    assert FIRST in read(series, "0001.a.sql"), "a check writes nothing"
+    assert run(series).returncode == 0
+    assert "…2" in read(series, "0001.a.sql")
+    assert run(series, "check").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["0001.a.sql", "0001.a.rollback.sql", "0002.b.sql", "0002.b.rollback.sql", "SHA256SUMS"])
+def test_an_edited_migration_is_stale(series: Path, name: str) -> None:
+    path = series / "migrations" / name
+    write(path, path.read_text().replace("-- end", "-- edited\n-- end", 1) + "-- edited\n")
+    done = run(series, "check")
+    assert done.returncode == 1
+    assert "stale: s/migrations/SHA256SUMS" in done.stdout or name == "SHA256SUMS"
+
+
+def test_the_sums_are_those_that_sha256sum_reads(series: Path) -> None:
+    names = sorted(path.name for path in (series / "migrations").glob("*.sql"))
+    sums = [f"{hashlib.sha256(read(series, name).encode()).hexdigest()}  {name}" for name in names]
+    assert read(series, "SHA256SUMS").splitlines() == sums
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("migrations/0002.b.sql", "-- begin functions/none.sql\n-- end functions/none.sql\n", "functions/none.sql, but there"),
+        ("migrations/0003.c.sql", "SELECT 3;\n", "0003.c.sql has no rollback file"),
+        ("functions/_internal/_third.sql", FIRST, "no migration carries functions/_internal/_third.sql"),
+        ("functions/first.sql", "CREATE FUNCTION first() …;\n", "functions/first.sql lacks its COMMENT ON"),
+    ],
+    ids=["missing file", "missing rollback", "unlisted function", "no comment"],
+)
+@pytest.mark.parametrize("arguments", [[], ["check"]], ids=["write", "check"])
+def test_what_does_not_fit_is_an_error(series: Path, path: str, text: str, message: str, arguments: list[str]) -> None:
+    write(series / path, text)
+    before = {file: file.read_text() for file in series.rglob("*") if file.is_file()}
+    done = run(series, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert {file: file.read_text() for file in series.rglob("*") if file.is_file()} == before
+
+
+def test_unknown_arguments_are_refused(series: Path) -> None:
+    done = run(series, "chekc")
+    assert done.returncode == 2
+    assert "db/compile.py check" in done.stdout
