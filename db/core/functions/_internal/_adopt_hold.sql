@@ -8,7 +8,7 @@ AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
     NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
-    NEW.metadata := NEW.metadata - 'reserved_at';
+    NEW.metadata := NEW.metadata - ARRAY['reserved_at', 'over_limit'];
     NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;
 END
