@@ -13,7 +13,7 @@ from pgbudget.embedded import Server
 from tests.clock import Clock
 from tests.conftest import Endpoint
 from tests.pgtap import is_empty
-from tests.rows import Connection
+from tests.rows import Connection, one
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,12 @@ def reader(tx: Connection) -> Connection:
 def clock(tx: Connection) -> Clock:
     """The clock of `tx`, which stands at noon UTC of 2025-10-03."""
     return Clock(tx)
+
+
+@pytest.fixture
+def today(tx: Connection) -> Clock:
+    """The clock of `tx`, which stands where created_at has its default: at the transaction's now()."""
+    return Clock(tx, one(tx, "SELECT now() AS now").now)
 
 
 @pytest.fixture(params=["reserve", "reserve_advisory"])
