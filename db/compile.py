@@ -2,15 +2,23 @@
 """Compile function and view files into migrations.
 
     python db/compile.py          fill the migrations and write SHA256SUMS
-    python db/compile.py check    prove that nothing would change; needs no database
+    python db/compile.py check    prove that nothing would change and no rule of upgrades is broken; needs no database
+    python db/compile.py release  freeze the migrations that are there: write RELEASED
 
 A function is edited in one place, `functions/` or `views/`. A migration names the files it carries:
 
     -- begin functions/settle.sql
     -- end functions/settle.sql
 
-and this tool writes the file's text between the two lines. In the migration's rollback, the lines `-- begin compiled` and
-`-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
+and this tool writes the file's text between the two lines. In the migration's rollback, the lines `-- begin compiled`
+and `-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
+
+Others' databases hold what was released. From then on, and checked at every run:
+
+- a released migration stays as it is; what changes afterwards comes in a new migration with a higher number;
+- a public function keeps its signature: name, argument names, types, defaults, result;
+- a new migration is named NNNN.name_pre or NNNN.name_post; only a _post may DROP or RENAME (indexes, defaults and NOT
+  NULL aside), and only once the _pre of its name has been released, so that callers had time to leave what goes.
 """
 
 from __future__ import annotations
@@ -24,6 +32,9 @@ DB = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^-- begin (?P<name>\S+\.sql)\n(?P<body>.*?)^-- end (?P=name)$", re.MULTILINE | re.DOTALL)
 ROLLBACK_BLOCK = re.compile(r"^-- begin compiled\n.*?^-- end compiled$", re.MULTILINE | re.DOTALL)
 OBJECT = re.compile(r"^COMMENT ON (FUNCTION|VIEW) (.+?)\s+IS\b", re.MULTILINE | re.DOTALL)
+SIGNATURE = re.compile(r"^CREATE OR REPLACE FUNCTION (.+?)^LANGUAGE ", re.MULTILINE | re.DOTALL)
+UPGRADE = re.compile(r"\d{4}\.(?P<name>\w+)_(?P<when>pre|post)\.sql")
+REMOVAL = re.compile(r"\bDROP\s+(?!INDEX\b|DEFAULT\b|NOT\s+NULL\b)|\bRENAME\b", re.IGNORECASE)
 
 
 class CompileError(Exception):
@@ -32,6 +43,11 @@ class CompileError(Exception):
 
 def is_rollback(path: Path) -> bool:
     return path.name.endswith(".rollback.sql")
+
+
+def blocks(migration: str) -> dict[str, str]:
+    """The files that a migration carries, in its order."""
+    return {match["name"]: match["body"] for match in BLOCK.finditer(migration)}
 
 
 def fill(migration: str, sources: dict[str, str]) -> str:
@@ -46,6 +62,10 @@ def fill(migration: str, sources: dict[str, str]) -> str:
     return BLOCK.sub(block, migration)
 
 
+def fill_rollback(rollback: str, back: str) -> str:
+    return ROLLBACK_BLOCK.sub(lambda _: f"-- begin compiled\n{back}-- end compiled", rollback)
+
+
 def drop(name: str, source: str) -> str:
     """The statement that removes what a source file creates."""
     commented = OBJECT.search(source)
@@ -57,8 +77,14 @@ def drop(name: str, source: str) -> str:
 
 def way_back(migration: str, earlier: dict[str, str]) -> str:
     """What undoes a migration's blocks, given the blocks of all migrations before it."""
-    blocks = [(match["name"], match["body"]) for match in BLOCK.finditer(migration)]
-    return "\n".join(earlier[name] if name in earlier else drop(name, body) for name, body in reversed(blocks))
+    carried = reversed(blocks(migration).items())
+    return "\n".join(earlier[name] if name in earlier else drop(name, body) for name, body in carried)
+
+
+def sums(files: dict[Path, str]) -> str:
+    """What `sha256sum` says of the files."""
+    lines = (f"{hashlib.sha256(text.encode()).hexdigest()}  {path.name}\n" for path, text in sorted(files.items()))
+    return "".join(lines)
 
 
 def compiled(series: Path) -> dict[Path, str]:
@@ -68,44 +94,99 @@ def compiled(series: Path) -> dict[Path, str]:
         for folder in ("functions", "views")
         for path in sorted((series / folder).rglob("*.sql"))
     }
+    frozen = released(series)
     result: dict[Path, str] = {}
     carried: dict[str, str] = {}
     for path in sorted((series / "migrations").glob("*.sql")):
         if is_rollback(path):
             continue
-        text = fill(path.read_text(), sources)
         rollback = path.with_suffix(".rollback.sql")
         if not rollback.exists():
             raise CompileError(f"{path.name} has no rollback file")
-        back = f"-- begin compiled\n{way_back(text, carried)}-- end compiled"
-        result[path] = text
-        result[rollback] = ROLLBACK_BLOCK.sub(lambda _, back=back: back, rollback.read_text())
-        carried.update((match["name"], match["body"]) for match in BLOCK.finditer(text))
+        text, back = path.read_text(), rollback.read_text()
+        if path not in frozen:
+            text = fill(text, sources)
+            back = fill_rollback(back, way_back(text, carried))
+        result |= {path: text, rollback: back}
+        carried |= blocks(text)
     if missing := sorted(sources.keys() - carried.keys()):
         raise CompileError(f"no migration carries {', '.join(missing)}")
-    sums = (f"{hashlib.sha256(text.encode()).hexdigest()}  {path.name}\n" for path, text in sorted(result.items()))
-    result[series / "migrations" / "SHA256SUMS"] = "".join(sums)
+    check_upgrade(frozen, {path: text for path, text in result.items() if path not in frozen}, sources)
+    if changed := sorted(name for name, source in sources.items() if carried[name] != source):
+        raise CompileError(f"released as it was before: {', '.join(changed)}; a new migration must carry it")
+    result[series / "migrations" / "SHA256SUMS"] = sums(result)
     return result
 
 
+# ------------------------------------------------------------------------------------------------------------ releases
+
+
+def released(series: Path) -> dict[Path, str]:
+    """The migrations and rollbacks that never change again, as they stand and as they were released."""
+    migrations = series / "migrations"
+    record = migrations / "RELEASED"
+    listed = record.read_text() if record.exists() else ""
+    paths = [migrations / line.split()[1] for line in listed.splitlines()]
+    frozen = {path: path.read_text() if path.exists() else "" for path in paths}
+    if edited := set(listed.splitlines()) - set(sums(frozen).splitlines()):
+        names = ", ".join(sorted(line.split()[1] for line in edited))
+        raise CompileError(f"released, and not what it was any more: {names}; restore it and write a new migration")
+    return frozen
+
+
+def check_upgrade(frozen: dict[Path, str], new: dict[Path, str], sources: dict[str, str]) -> None:
+    """Hold what comes after a release to the rules above."""
+    for text in frozen.values():
+        for name, body in blocks(text).items():
+            if re.match("functions/[^_]", name) and signature(sources.get(name, "")) != signature(body):
+                raise CompileError(f"{name} must keep its released signature: {signature(body)}")
+    names = {path.name for path in frozen if not is_rollback(path)}
+    for path, text in sorted(new.items() if frozen else ()):
+        if is_rollback(path):
+            continue
+        kind = UPGRADE.fullmatch(path.name)
+        if kind is None or path.name[:4] <= max(names)[:4]:
+            raise CompileError(
+                f"{path.name} must be NNNN.name_pre.sql or NNNN.name_post.sql, and come after {max(names)}"
+            )
+        by_hand = re.sub("--.*", "", BLOCK.sub("", text))
+        if kind["when"] == "pre" and (removal := REMOVAL.search(by_hand)):
+            raise CompileError(f"{path.name} holds {removal[0].strip()}, which only a _post migration may")
+        if kind["when"] == "post" and not any(name[4:] == f".{kind['name']}_pre.sql" for name in names):
+            raise CompileError(f"{path.name} needs a {kind['name']}_pre that was released before it")
+
+
+def signature(source: str) -> str:
+    """How a function is called and what it returns."""
+    found = SIGNATURE.search(source)
+    return re.sub(r"(?<=\() | (?=\))", "", " ".join(found[1].split())) if found else ""
+
+
+def stale() -> dict[Path, str]:
+    """The generated files of all series that differ from what they ought to be, and that."""
+    files = (file for chain in DB.glob("*/migrations") for file in compiled(chain.parent).items())
+    return {path: text for path, text in sorted(files) if not path.exists() or path.read_text() != text}
+
+
 def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["check"]):
+    if arguments not in ([], ["check"], ["release"]):
         print(__doc__)
         return 2
-    stale = []
     try:
-        for series in sorted(path.parent for path in DB.glob("*/migrations")):
-            for path, text in compiled(series).items():
-                if not path.exists() or path.read_text() != text:
-                    stale.append(path.relative_to(DB))
-                    if not arguments:
-                        path.write_text(text)
+        todo = stale()
     except CompileError as error:
         print(f"compile: {error}", file=sys.stderr)
         return 1
-    for path in stale:
-        print(f"{'stale' if arguments else 'wrote'}: {path}")
-    return 1 if arguments and stale else 0
+    for path, text in todo.items():
+        print(f"{'stale' if arguments else 'wrote'}: {path.relative_to(DB)}")
+        if not arguments:
+            path.write_text(text)
+    if arguments and todo:
+        return 1
+    if arguments == ["release"]:
+        for path in DB.glob("*/migrations/SHA256SUMS"):
+            path.with_name("RELEASED").write_text(path.read_text())
+    return 0
 
 
 if __name__ == "__main__":
