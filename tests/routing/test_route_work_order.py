@@ -272,3 +272,15 @@ def test_the_wait_for_a_lock_is_bounded(db: Connection, session: Callable[[], Se
     assert everything(db) == before
     decided(db, order)
     results_eq(db, "SHOW lock_timeout", [("100ms",)])
+
+
+def test_who_waits_for_an_orders_row_holds_up_nobody_else(db: Connection, session: Callable[[], Session]) -> None:
+    """The order's row is taken before the decision lock."""
+    order, holder, router = add_order(db), session(), session()
+    with holder.open(lambda connection: connection.execute("UPDATE public.work_orders SET status = 'approved'")):
+        waiting = router.start(routing(order))
+        waiting.waits_for(holder)
+        decided(session().connection, uuid4())
+    assert waiting.result()["success"] is True
+    results_eq(db, "SELECT status FROM public.work_orders", [("approved",)])
+    assert len(open_holds(db, order)) == 1

@@ -138,6 +138,23 @@ def test_a_hold_that_was_extended_for_more_than_a_day_is_found(db: Connection, c
     assert open_holds(db, order) == [second]
 
 
+def test_the_earlier_hold_is_found_without_reading_the_whole_ledger(db: Connection, connect: Connect) -> None:
+    """The search runs under the decision lock, while everybody waits."""
+    order = known(db)
+    db.execute(
+        """INSERT INTO public.cost_tracking (service_name, cost, created_at)
+           SELECT 'old', 0.01, budget._now() - interval '2 days' - n * interval '1 minute'
+           FROM generate_series(1, 20000) AS n"""
+    )
+    db.execute("ANALYZE public.cost_tracking")
+    decided(db, order)
+    with connect(autocommit=False) as transaction:
+        for _ in range(8):  # past the point where a plan is kept
+            decided(transaction, order)
+        scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = 'public.cost_tracking'::regclass"
+        results_eq(transaction, scans, [(0,)])
+
+
 @pytest.mark.parametrize("last", ['"nonsense"', '"2f1c6a54-0000-0000-0000-00000000000g"', "7", "null", "{}"])
 def test_a_decision_that_was_changed_by_hand_does_no_harm(db: Connection, last: str) -> None:
     order = known(db)
