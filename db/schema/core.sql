@@ -273,8 +273,8 @@ CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, 
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to free
-the amount; NULL if that never is.';
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+free the amount; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -524,7 +524,7 @@ CREATE FUNCTION budget._reading() RETURNS TABLE(now timestamp with time zone, da
 
 -- Name: FUNCTION _reading(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._reading() IS 'The clock, the window and the configuration that the views share. Never fails.';
+COMMENT ON FUNCTION budget._reading() IS 'The clock, the window and the configuration that the views share.';
 
 -- Name: _recorded(uuid, numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -613,8 +613,9 @@ CREATE FUNCTION budget._serialise(p_lock text) RETURNS void
 
 -- Name: FUNCTION _serialise(p_lock text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._serialise(p_lock text) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
-ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+COMMENT ON FUNCTION budget._serialise(p_lock text) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
+55P03.';
 
 -- Name: _service_name(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -703,7 +704,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
+level.';
 
 -- Name: check(numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -824,8 +826,9 @@ CREATE FUNCTION budget.expire(p_limit integer DEFAULT 1000) RETURNS TABLE(expire
 
 -- Name: FUNCTION expire(p_limit integer); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.expire(p_limit integer) IS 'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or not.
-One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate as spent).
+COMMENT ON FUNCTION budget.expire(p_limit integer) IS 'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or
+not. One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate
+as spent).
 
 p_limit  at most so many in this call; call it until expired is 0
 
@@ -849,10 +852,10 @@ p_new_estimate    the new total (not an addition), in the currency of the limits
 p_ttl             the hold lapses this long from now, at most 24 hours; NULL leaves the expiry of an open hold as it is
                   and gives a lapsed one the limits'' reservation_ttl
 
-The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is refused
-by a freeze alone. Refused, it stays as it was.
-Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended; PB005
-broken configuration; 55P03 lock wait.
+The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
+refused by a freeze alone. Refused, it stays as it was.
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
+PB005 broken configuration; 55P03 lock wait.
 Locks: the hold''s own row, then those of budget.reserve_advisory.';
 
 -- Name: freeze(text); Type: FUNCTION; Schema: budget; Owner: -
@@ -882,8 +885,8 @@ CREATE FUNCTION budget.limits() RETURNS TABLE(daily_soft_cap numeric, daily_hard
 
 -- Name: FUNCTION limits(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.limits() IS 'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits, NULL
-for a cap that is absent.
+COMMENT ON FUNCTION budget.limits() IS 'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits,
+NULL for a cap that is absent.
 Errors: PB005 broken configuration. Locks: none.';
 
 -- Name: record(numeric, text, jsonb, uuid); Type: FUNCTION; Schema: budget; Owner: -
@@ -896,7 +899,8 @@ CREATE FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_meta
 
 -- Name: FUNCTION record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid) IS 'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the outcome.
+COMMENT ON FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid) IS 'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the
+outcome.
 
 p_actual_cost   what was spent, in the currency of the limits; at most 12 decimals, rounded up
 p_service_name  who spent it, 1 to 200 characters
@@ -904,7 +908,8 @@ p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
 Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
-Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation
+level.';
 
 -- Name: reserve(numeric, text, jsonb, uuid, interval); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -916,7 +921,8 @@ CREATE FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_
 
 -- Name: FUNCTION reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) IS 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+COMMENT ON FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) IS 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
+row too.
 
 p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
 p_service_name    who will spend it, 1 to 200 characters
@@ -926,9 +932,9 @@ p_reservation_id  the hold''s id, which makes a repeat safe: the same id with th
 p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
                   the limits'' reservation_ttl
 
-current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
-(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
-id''s hold has ended: do not spend on it).
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already),
+in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
+or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
 configuration; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction; plain writers of the ledger, autovacuum and
@@ -944,7 +950,8 @@ CREATE FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name
 
 -- Name: FUNCTION reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) IS 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+COMMENT ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) IS 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
+row too.
 
 p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
 p_service_name    who will spend it, 1 to 200 characters
@@ -954,9 +961,9 @@ p_reservation_id  the hold''s id, which makes a repeat safe: the same id with th
 p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
                   the limits'' reservation_ttl
 
-current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
-(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
-id''s hold has ended: do not spend on it).
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already),
+in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
+or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
 configuration; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
@@ -972,8 +979,8 @@ CREATE FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer
 
 -- Name: FUNCTION retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) IS 'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next active
-one of a higher complexity threshold, and after that, or where there is none, a human is asked.
+COMMENT ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) IS 'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next
+active one of a higher complexity threshold, and after that, or where there is none, a human is asked.
 
 p_current_proposer  the proposer that failed, a name of proposer_configs
 p_attempt           the number of the attempt that failed, from 1
@@ -1046,10 +1053,12 @@ p_actual_cost     what the call cost, in the currency of the limits; at most 12 
                   estimate and is recorded in full
 p_metadata        a JSON object, at most 64 KiB, merged into the row beside the original metadata
 
-Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL while
-the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
+while the configuration is broken. The spend is posted to the day that admitted the hold.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
+wait.
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
+level.';
 
 -- Name: unfreeze(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1095,7 +1104,7 @@ Errors and locks: those of budget.reserve.';
 
 -- Name: daily_spend; Type: VIEW; Schema: budget; Owner: -
 
-CREATE VIEW budget.daily_spend AS
+CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
  SELECT ((l.created_at AT TIME ZONE r.timezone))::date AS day,
     l.service_name,
     COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
@@ -1104,7 +1113,7 @@ CREATE VIEW budget.daily_spend AS
     COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = ANY (ARRAY['expired'::text, 'kept'::text]))), (0)::numeric) AS expired,
     count(*) AS calls
    FROM ((budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
-     CROSS JOIN public.cost_tracking l)
+     LEFT JOIN public.cost_tracking l ON (true))
      CROSS JOIN LATERAL ( SELECT
                 CASE
                     WHEN (l.expires_at IS NOT NULL) THEN l.cost
@@ -1121,37 +1130,44 @@ CREATE VIEW budget.daily_spend AS
                     WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
                     ELSE 'spent'::text
                 END AS state) h)
-  GROUP BY (((l.created_at AT TIME ZONE r.timezone))::date), l.service_name;
+  GROUP BY (((l.created_at AT TIME ZONE r.timezone))::date), l.service_name
+ HAVING (count(l.id) > 0);
 
 -- Name: VIEW daily_spend; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON VIEW budget.daily_spend IS 'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of what
-was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry is keep, a
-lapsed hold stands in settled and in expired.';
+COMMENT ON VIEW budget.daily_spend IS 'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of
+what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
+is keep, a lapsed hold stands in settled and in expired.';
 
 -- Name: invariants; Type: VIEW; Schema: budget; Owner: -
 
-CREATE VIEW budget.invariants AS
- SELECT f.rule,
-    l.id,
-    format('cost %s, metadata.type %s, expires_at %s'::text, l.cost, (l.metadata ->> 'type'::text), l.expires_at) AS detail
-   FROM ((public.cost_tracking l
-     CROSS JOIN LATERAL ( SELECT COALESCE(((l.metadata ? 'reserved_at'::text) AND ((l.metadata ->> 'type'::text) = ANY (ARRAY['reservation'::text, 'actual'::text, 'cancelled'::text, 'expired'::text]))), false) AS began_as_hold) b)
-     CROSS JOIN LATERAL ( VALUES ('a cost is at least 0 and below 1e15'::text,((l.cost >= (0)::numeric) AND (l.cost < '1000000000000000'::numeric))), ('every row has a creation time'::text,(l.created_at IS NOT NULL)), ('every hold is in a state of its life'::text,((NOT COALESCE((l.metadata ?& ARRAY['reserved_at'::text, 'estimated_cost'::text]), false)) OR ((l.metadata ->> 'type'::text) = ANY (ARRAY['reservation'::text, 'actual'::text, 'cancelled'::text, 'expired'::text])))), ('only an open hold has an expiry'::text,((l.expires_at IS NULL) OR ((l.metadata ->> 'type'::text) = 'reservation'::text))), ('an open hold has an expiry'::text,(NOT (b.began_as_hold AND ((l.metadata ->> 'type'::text) = 'reservation'::text) AND (l.expires_at IS NULL)))), ('a row that began as a hold keeps its estimate'::text,((NOT b.began_as_hold) OR (l.metadata ? 'estimated_cost'::text))), ('an open hold counts its estimate'::text,((l.expires_at IS NULL) OR ((l.metadata ->> 'estimated_cost'::text) IS NULL) OR ((l.metadata ->> 'estimated_cost'::text) = (l.cost)::text))), ('a cancelled hold costs nothing'::text,((NOT b.began_as_hold) OR ((l.metadata ->> 'type'::text) <> 'cancelled'::text) OR (l.cost = (0)::numeric)))) f(rule, holds))
-  WHERE (f.holds IS NOT TRUE)
-UNION ALL
- SELECT 'the total is the sum of its parts'::text AS rule,
-    NULL::uuid AS id,
-    format('by expiry: settled %s, held %s; by state: settled %s, held %s'::text, t.settled, t.held, t.spent, t.open) AS detail
-   FROM (budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
-     CROSS JOIN LATERAL ( SELECT COALESCE(sum(l.cost) FILTER (WHERE (l.expires_at IS NULL)), (0)::numeric) AS settled,
-            COALESCE(sum(l.cost) FILTER (WHERE (l.expires_at > r.now)), (0)::numeric) AS held,
-            COALESCE(sum(l.cost) FILTER (WHERE (NOT s.is_open)), (0)::numeric) AS spent,
-            COALESCE(sum(l.cost) FILTER (WHERE s.is_open), (0)::numeric) AS open
-           FROM (public.cost_tracking l
-             CROSS JOIN LATERAL ( SELECT COALESCE((((l.metadata ->> 'type'::text) = 'reservation'::text) AND (l.expires_at IS NOT NULL)), false) AS is_open) s)
-          WHERE ((l.created_at >= r.starts_at) AND (l.created_at < r.ends_at) AND ((l.expires_at IS NULL) OR (l.expires_at > r.now)))) t)
-  WHERE ((t.settled IS DISTINCT FROM t.spent) OR (t.held IS DISTINCT FROM t.open));
+CREATE VIEW budget.invariants WITH (security_barrier='true') AS
+ WITH broken(rule, id, detail) AS (
+         SELECT f.rule,
+            l.id,
+            format('cost %s, metadata.type %s, expires_at %s'::text, l.cost, (l.metadata ->> 'type'::text), l.expires_at) AS detail
+           FROM ((public.cost_tracking l
+             CROSS JOIN LATERAL ( SELECT COALESCE(((l.metadata ? 'reserved_at'::text) AND ((l.metadata ->> 'type'::text) = ANY (ARRAY['reservation'::text, 'actual'::text, 'cancelled'::text, 'expired'::text]))), false) AS began_as_hold) b)
+             CROSS JOIN LATERAL ( VALUES ('a cost is at least 0 and below 1e15'::text,((l.cost >= (0)::numeric) AND (l.cost < '1000000000000000'::numeric))), ('every row has a creation time'::text,(l.created_at IS NOT NULL)), ('every hold is in a state of its life'::text,((NOT COALESCE((l.metadata ?& ARRAY['reserved_at'::text, 'requested_cost'::text, 'estimated_cost'::text, 'original_metadata'::text]), false)) OR ((l.metadata ->> 'type'::text) = ANY (ARRAY['reservation'::text, 'actual'::text, 'cancelled'::text, 'expired'::text])))), ('only an open hold has an expiry'::text,((l.expires_at IS NULL) OR ((l.metadata ->> 'type'::text) = 'reservation'::text))), ('an open hold has an expiry'::text,(NOT (b.began_as_hold AND ((l.metadata ->> 'type'::text) = 'reservation'::text) AND (l.expires_at IS NULL)))), ('a row that began as a hold keeps its estimate'::text,((NOT b.began_as_hold) OR (l.metadata ? 'estimated_cost'::text))), ('an open hold counts its estimate'::text,((l.expires_at IS NULL) OR ((l.metadata ->> 'estimated_cost'::text) IS NULL) OR ((l.metadata ->> 'estimated_cost'::text) = (l.cost)::text))), ('a cancelled hold costs nothing'::text,((NOT b.began_as_hold) OR ((l.metadata ->> 'type'::text) <> 'cancelled'::text) OR (l.cost = (0)::numeric)))) f(rule, holds))
+          WHERE (f.holds IS NOT TRUE)
+        UNION ALL
+         SELECT 'the total is the sum of its parts'::text,
+            NULL::uuid,
+            format('by expiry: settled %s, held %s; by state: settled %s, held %s'::text, t.settled, t.held, t.spent, t.open) AS format
+           FROM (budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
+             CROSS JOIN LATERAL ( SELECT COALESCE(sum(l.cost) FILTER (WHERE (l.expires_at IS NULL)), (0)::numeric) AS settled,
+                    COALESCE(sum(l.cost) FILTER (WHERE (l.expires_at > r.now)), (0)::numeric) AS held,
+                    COALESCE(sum(l.cost) FILTER (WHERE (NOT s.is_open)), (0)::numeric) AS spent,
+                    COALESCE(sum(l.cost) FILTER (WHERE s.is_open), (0)::numeric) AS open
+                   FROM (public.cost_tracking l
+                     CROSS JOIN LATERAL ( SELECT COALESCE((((l.metadata ->> 'type'::text) = 'reservation'::text) AND (l.expires_at IS NOT NULL)), false) AS is_open) s)
+                  WHERE ((l.created_at >= r.starts_at) AND (l.created_at < r.ends_at) AND ((l.expires_at IS NULL) OR (l.expires_at > r.now)))) t)
+          WHERE ((t.settled IS DISTINCT FROM t.spent) OR (t.held IS DISTINCT FROM t.open))
+        )
+ SELECT rule,
+    id,
+    detail
+   FROM broken x;
 
 -- Name: VIEW invariants; Type: COMMENT; Schema: budget; Owner: -
 
@@ -1159,7 +1175,7 @@ COMMENT ON VIEW budget.invariants IS 'No rows when healthy; else one row for eac
 
 -- Name: open_holds; Type: VIEW; Schema: budget; Owner: -
 
-CREATE VIEW budget.open_holds AS
+CREATE VIEW budget.open_holds WITH (security_barrier='true') AS
  SELECT l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
@@ -1167,15 +1183,17 @@ CREATE VIEW budget.open_holds AS
     l.expires_at,
     (l.metadata -> 'original_metadata'::text) AS metadata
    FROM (budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
-     JOIN public.cost_tracking l ON ((l.expires_at > r.now)));
+     LEFT JOIN public.cost_tracking l ON ((l.expires_at > r.now)))
+  WHERE (num_nonnulls(l.id) = 1);
 
 -- Name: VIEW open_holds; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON VIEW budget.open_holds IS 'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s metadata.';
+COMMENT ON VIEW budget.open_holds IS 'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s
+metadata.';
 
 -- Name: status; Type: VIEW; Schema: budget; Owner: -
 
-CREATE VIEW budget.status AS
+CREATE VIEW budget.status WITH (security_barrier='true') AS
  SELECT r.day,
     r.timezone,
     r.daily_soft_cap,
@@ -1202,9 +1220,10 @@ CREATE VIEW budget.status AS
 
 -- Name: VIEW status; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON VIEW budget.status IS 'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used is
-(settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
-unknown_keys: keys of the limits that nothing enforces.';
+COMMENT ON VIEW budget.status IS 'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used
+is (settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration
+config_error says what is wrong, the day is that of UTC and the limits are NULL. unknown_keys: keys of the limits
+that nothing enforces.';
 
 -- Name: escalations; Type: TABLE; Schema: public; Owner: -
 

@@ -13,7 +13,7 @@ AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
     -- As seconds: adding days to an instant would follow the caller's TimeZone.
-    v_seconds double precision := extract(EPOCH FROM p_since);
+    v_seconds double precision := extract(EPOCH FROM p_since)::double precision;
 BEGIN
     IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY

@@ -50,8 +50,9 @@ $function$;
 REVOKE ALL ON FUNCTION budget.expire(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.expire(integer) TO budget_admin;
 COMMENT ON FUNCTION budget.expire(integer) IS
-'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or not.
-One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate as spent).
+'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or
+not. One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate
+as spent).
 
 p_limit  at most so many in this call; call it until expired is 0
 

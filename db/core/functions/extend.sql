@@ -69,8 +69,8 @@ p_new_estimate    the new total (not an addition), in the currency of the limits
 p_ttl             the hold lapses this long from now, at most 24 hours; NULL leaves the expiry of an open hold as it is
                   and gives a lapsed one the limits'' reservation_ttl
 
-The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is refused
-by a freeze alone. Refused, it stays as it was.
-Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended; PB005
-broken configuration; 55P03 lock wait.
+The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
+refused by a freeze alone. Refused, it stays as it was.
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
+PB005 broken configuration; 55P03 lock wait.
 Locks: the hold''s own row, then those of budget.reserve_advisory.';

@@ -31,6 +31,6 @@ $function$;
 REVOKE ALL ON FUNCTION budget.limits() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.limits() TO budget_caller, budget_admin, budget_reader;
 COMMENT ON FUNCTION budget.limits() IS
-'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits, NULL
-for a cap that is absent.
+'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits,
+NULL for a cap that is absent.
 Errors: PB005 broken configuration. Locks: none.';

@@ -55,7 +55,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
 COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
-'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the outcome.
+'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the
+outcome.
 
 p_actual_cost   what was spent, in the currency of the limits; at most 12 decimals, rounded up
 p_service_name  who spent it, 1 to 200 characters
@@ -63,4 +64,5 @@ p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
 Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
-Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation
+level.';

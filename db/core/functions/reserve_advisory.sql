@@ -22,7 +22,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) TO budget_caller;
 COMMENT ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) IS
-'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
+row too.
 
 p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
 p_service_name    who will spend it, 1 to 200 characters
@@ -32,9 +33,9 @@ p_reservation_id  the hold''s id, which makes a repeat safe: the same id with th
 p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
                   the limits'' reservation_ttl
 
-current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
-(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
-id''s hold has ended: do not spend on it).
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already),
+in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
+or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
 configuration; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the

@@ -53,8 +53,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.retry_strategy(text, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller;
 COMMENT ON FUNCTION budget.retry_strategy(text, integer, text) IS
-'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next active
-one of a higher complexity threshold, and after that, or where there is none, a human is asked.
+'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next
+active one of a higher complexity threshold, and after that, or where there is none, a human is asked.
 
 p_current_proposer  the proposer that failed, a name of proposer_configs
 p_attempt           the number of the attempt that failed, from 1

@@ -52,7 +52,9 @@ p_actual_cost     what the call cost, in the currency of the limits; at most 12 
                   estimate and is recorded in full
 p_metadata        a JSON object, at most 64 KiB, merged into the row beside the original metadata
 
-Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL while
-the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
+while the configuration is broken. The spend is posted to the day that admitted the hold.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
+wait.
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
+level.';

@@ -125,13 +125,13 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF p_metadata IS NULL THEN
-        RETURN '{}';
+        RETURN '{}'::jsonb;
     END IF;
     IF jsonb_typeof(p_metadata) <> 'object' THEN
         RAISE EXCEPTION '% must be a JSON object', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
-            HINT = 'Wrap the value, for example {"value": …}.';
+            HINT = 'Wrap the value, for example {"value": ...}.';
     END IF;
     IF octet_length(p_metadata::text) > 65536 THEN
         RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument
@@ -267,8 +267,8 @@ COMMENT ON FUNCTION budget._cap(jsonb, text) IS
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
--- pg_timezone_names would be exact, but reads every zone file. Abbreviations that timezone_abbreviations can give another
--- meaning are refused: a caller would choose the day with it.
+-- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
+-- timezone_abbreviations can give another meaning: a caller would choose the day with it.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
@@ -409,7 +409,8 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._read_config() FROM PUBLIC;
-COMMENT ON FUNCTION budget._read_config() IS 'The limits and the freeze as they stand in system_config now. Never fails.';
+COMMENT ON FUNCTION budget._read_config() IS
+'The limits and the freeze as they stand in system_config now. Never fails.';
 -- end functions/_internal/_read_config.sql
 
 -- begin functions/_internal/_require_config.sql
@@ -427,7 +428,7 @@ BEGIN
         RAISE EXCEPTION 'the budget configuration is broken: nothing can be reserved'
             USING ERRCODE = 'PB005',
             DETAIL = v_config.error,
-            HINT = 'Mend it with budget.set_limits(…) or in system_config, key budget_limits.';
+            HINT = 'Mend it with budget.set_limits(...) or in system_config, key budget_limits.';
     END IF;
     RETURN v_config;
 END
@@ -530,8 +531,9 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
-'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
-ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
+55P03.';
 -- end functions/_internal/_serialise.sql
 
 -- begin functions/_internal/_counted.sql
@@ -543,7 +545,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF p_row.expires_at <= p_now AND p_config.on_expiry = 'release' THEN
-        RETURN 0;
+        RETURN 0::numeric;
     END IF;
     RETURN coalesce(p_row.cost, 0);
 END
@@ -590,8 +592,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) IS
-'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to free
-the amount; NULL if that never is.';
+'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+free the amount; NULL if that never is.';
 -- end functions/_internal/_freed.sql
 
 -- begin functions/_internal/_headroom.sql
@@ -863,7 +865,10 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_id uuid := md5(concat_ws('/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), p_subject))::uuid;
+    -- The order stands apart from the subject: a caller may name its service like one.
+    v_id uuid := md5(concat_ws(
+        '/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), coalesce(p_work_order_id::text, '-'), p_subject
+    ))::uuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
         AND pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))
@@ -1278,7 +1283,7 @@ DECLARE
     v_old text := p_old.metadata ->> 'type';
     v_new text := p_new.metadata ->> 'type';
     v_kept jsonb := jsonb_object_agg(k.key, k.value) FROM jsonb_each(p_old.metadata) AS k WHERE k.key = ANY (c_kept);
-    v_step jsonb := '{}';
+    v_step jsonb := '{}'::jsonb;
 BEGIN
     IF NOT p_old.metadata ? 'reserved_at' THEN
         -- Another writer made this hold: its cost is its estimate, and what stands under our keys is not ours.
@@ -1385,7 +1390,7 @@ AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
     NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
-    NEW.metadata := NEW.metadata - 'reserved_at';
+    NEW.metadata := NEW.metadata - ARRAY['reserved_at', 'over_limit'];
     NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;
 END
@@ -1680,7 +1685,7 @@ DECLARE
     c_uuid CONSTANT text := '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
     v_now timestamptz := budget._now();
     -- The application may have changed the decision. As a uuid, not as text, so that the key finds it.
-    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid);
+    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid)::uuid;
 BEGIN
     WITH open_holds AS (
         SELECT l.id
@@ -1732,6 +1737,7 @@ AS $function$
 DECLARE
     v_config budget._config := budget._read_config();
 BEGIN
+    PERFORM FROM public.cost_tracking LIMIT 0; -- where row security hides rows from us: an error, not a partial sum
     now := budget._now();
     timezone := v_config.timezone;
     SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._window(now, timezone) AS w;
@@ -1760,7 +1766,7 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._reading() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._reading() TO budget_reader;
-COMMENT ON FUNCTION budget._reading() IS 'The clock, the window and the configuration that the views share. Never fails.';
+COMMENT ON FUNCTION budget._reading() IS 'The clock, the window and the configuration that the views share.';
 -- end functions/_internal/_reading.sql
 
 -- begin functions/reserve.sql
@@ -1788,7 +1794,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller;
 COMMENT ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) IS
-'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
+row too.
 
 p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
 p_service_name    who will spend it, 1 to 200 characters
@@ -1798,9 +1805,9 @@ p_reservation_id  the hold''s id, which makes a repeat safe: the same id with th
 p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
                   the limits'' reservation_ttl
 
-current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
-(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
-id''s hold has ended: do not spend on it).
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already),
+in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
+or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
 configuration; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction; plain writers of the ledger, autovacuum and
@@ -1832,7 +1839,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) TO budget_caller;
 COMMENT ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) IS
-'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a row too.
+'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
+row too.
 
 p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
 p_service_name    who will spend it, 1 to 200 characters
@@ -1842,9 +1850,9 @@ p_reservation_id  the hold''s id, which makes a repeat safe: the same id with th
 p_ttl             the hold lapses after this time and then counts nothing; more than 0 and at most 24 hours, by default
                   the limits'' reservation_ttl
 
-current_total and remaining are read before this call. reason is granted, replayed (this id is open already), in_flight
-(retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen, or ended (this
-id''s hold has ended: do not spend on it).
+current_total and remaining are read before this call. reason is granted, replayed (this id is open already),
+in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
+or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
 configuration; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
@@ -1962,10 +1970,10 @@ p_new_estimate    the new total (not an addition), in the currency of the limits
 p_ttl             the hold lapses this long from now, at most 24 hours; NULL leaves the expiry of an open hold as it is
                   and gives a lapsed one the limits'' reservation_ttl
 
-The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is refused
-by a freeze alone. Refused, it stays as it was.
-Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended; PB005
-broken configuration; 55P03 lock wait.
+The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
+refused by a freeze alone. Refused, it stays as it was.
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
+PB005 broken configuration; 55P03 lock wait.
 Locks: the hold''s own row, then those of budget.reserve_advisory.';
 -- end functions/extend.sql
 
@@ -2024,10 +2032,12 @@ p_actual_cost     what the call cost, in the currency of the limits; at most 12 
                   estimate and is recorded in full
 p_metadata        a JSON object, at most 64 KiB, merged into the row beside the original metadata
 
-Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL while
-the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
+while the configuration is broken. The spend is posted to the day that admitted the hold.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
+wait.
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
+level.';
 -- end functions/settle.sql
 
 -- begin functions/cancel.sql
@@ -2075,7 +2085,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation level.';
+Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
+level.';
 -- end functions/cancel.sql
 
 -- begin functions/record.sql
@@ -2136,7 +2147,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
 COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
-'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the outcome.
+'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the
+outcome.
 
 p_actual_cost   what was spent, in the currency of the limits; at most 12 decimals, rounded up
 p_service_name  who spent it, 1 to 200 characters
@@ -2144,7 +2156,8 @@ p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
 Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
-Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation
+level.';
 -- end functions/record.sql
 
 -- begin functions/expire.sql
@@ -2200,8 +2213,9 @@ $function$;
 REVOKE ALL ON FUNCTION budget.expire(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.expire(integer) TO budget_admin;
 COMMENT ON FUNCTION budget.expire(integer) IS
-'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or not.
-One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate as spent).
+'Marks lapsed holds as expired, for cron. Bookkeeping alone: a lapsed hold counts nothing from its instant, marked or
+not. One row: how many were marked, and the money they gave back (0 where on_expiry is keep, which books the estimate
+as spent).
 
 p_limit  at most so many in this call; call it until expired is 0
 
@@ -2323,7 +2337,7 @@ AS $function$
 DECLARE
     v_service_name text := budget._service_name(p_service_name);
     -- As seconds: adding days to an instant would follow the caller's TimeZone.
-    v_seconds double precision := extract(EPOCH FROM p_since);
+    v_seconds double precision := extract(EPOCH FROM p_since)::double precision;
 BEGIN
     IF p_quantile BETWEEN 0 AND 1 AND v_seconds > 0 THEN
         RETURN QUERY
@@ -2395,8 +2409,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.limits() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.limits() TO budget_caller, budget_admin, budget_reader;
 COMMENT ON FUNCTION budget.limits() IS
-'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits, NULL
-for a cap that is absent.
+'The limits in force. One row, a column per key of system_config.budget_limits; amounts in the currency of the limits,
+NULL for a cap that is absent.
 Errors: PB005 broken configuration. Locks: none.';
 -- end functions/limits.sql
 
@@ -2730,8 +2744,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.retry_strategy(text, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller;
 COMMENT ON FUNCTION budget.retry_strategy(text, integer, text) IS
-'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next active
-one of a higher complexity threshold, and after that, or where there is none, a human is asked.
+'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next
+active one of a higher complexity threshold, and after that, or where there is none, a human is asked.
 
 p_current_proposer  the proposer that failed, a name of proposer_configs
 p_attempt           the number of the attempt that failed, from 1
@@ -2810,7 +2824,8 @@ COMMENT ON FUNCTION budget.version() IS
 -- end functions/version.sql
 
 -- begin views/status.sql
-CREATE OR REPLACE VIEW budget.status AS
+CREATE OR REPLACE VIEW budget.status
+WITH (security_barrier = true) AS
 SELECT
     r.day,
     r.timezone,
@@ -2845,13 +2860,17 @@ CROSS JOIN LATERAL (
 REVOKE ALL ON budget.status FROM PUBLIC;
 GRANT SELECT ON budget.status TO budget_reader;
 COMMENT ON VIEW budget.status IS
-'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used is
-(settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
-unknown_keys: keys of the limits that nothing enforces.';
+'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used
+is (settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration
+config_error says what is wrong, the day is that of UTC and the limits are NULL. unknown_keys: keys of the limits
+that nothing enforces.';
 -- end views/status.sql
 
 -- begin views/open_holds.sql
-CREATE OR REPLACE VIEW budget.open_holds AS
+-- The outer join calls _reading whatever the ledger shows: under forced row security it must fail, not find nothing.
+-- The barrier keeps a reader's own functions from the rows that are left out.
+CREATE OR REPLACE VIEW budget.open_holds
+WITH (security_barrier = true) AS
 SELECT
     l.id AS reservation_id,
     l.service_name,
@@ -2860,16 +2879,20 @@ SELECT
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r
-INNER JOIN public.cost_tracking AS l ON l.expires_at > r.now;
+LEFT JOIN public.cost_tracking AS l ON l.expires_at > r.now
+WHERE num_nonnulls(l.id) = 1; -- IS NOT NULL would turn it into an inner join
 
 REVOKE ALL ON budget.open_holds FROM PUBLIC;
 GRANT SELECT ON budget.open_holds TO budget_reader;
 COMMENT ON VIEW budget.open_holds IS
-'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s metadata.';
+'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s
+metadata.';
 -- end views/open_holds.sql
 
 -- begin views/daily_spend.sql
-CREATE OR REPLACE VIEW budget.daily_spend AS
+-- The outer join calls _reading whatever the ledger shows: under forced row security it must fail, not find nothing.
+CREATE OR REPLACE VIEW budget.daily_spend
+WITH (security_barrier = true) AS
 SELECT
     (l.created_at AT TIME ZONE r.timezone)::date AS day,
     l.service_name,
@@ -2879,13 +2902,14 @@ SELECT
     coalesce(sum(h.estimated_cost) FILTER (WHERE h.state IN ('expired', 'kept')), 0) AS expired,
     count(*) AS calls
 FROM budget._reading() AS r
-CROSS JOIN public.cost_tracking AS l
+LEFT JOIN public.cost_tracking AS l ON true
 CROSS JOIN LATERAL (
     SELECT
         -- Metadata of rows that never were holds is the application's own, and may hold anything.
         CASE
             WHEN l.expires_at IS NOT NULL THEN l.cost
-            WHEN l.metadata ->> 'estimated_cost' ~ '^[0-9]+([.][0-9]+)?$' THEN (l.metadata ->> 'estimated_cost')::numeric
+            WHEN l.metadata ->> 'estimated_cost' ~ '^[0-9]+([.][0-9]+)?$'
+                THEN (l.metadata ->> 'estimated_cost')::numeric
             ELSE 0
         END AS estimated_cost,
         CASE
@@ -2899,69 +2923,90 @@ CROSS JOIN LATERAL (
             ELSE 'spent'
         END AS state
 ) AS h
-GROUP BY 1, 2;
+GROUP BY 1, 2
+HAVING count(l.id) > 0;
 
 REVOKE ALL ON budget.daily_spend FROM PUBLIC;
 GRANT SELECT ON budget.daily_spend TO budget_reader;
 COMMENT ON VIEW budget.daily_spend IS
-'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of what
-was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry is keep, a
-lapsed hold stands in settled and in expired.';
+'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of
+what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
+is keep, a lapsed hold stands in settled and in expired.';
 -- end views/daily_spend.sql
 
 -- begin views/invariants.sql
-CREATE OR REPLACE VIEW budget.invariants AS
-SELECT
-    f.rule,
-    l.id,
-    format('cost %s, metadata.type %s, expires_at %s', l.cost, l.metadata ->> 'type', l.expires_at) AS detail
-FROM public.cost_tracking AS l
-CROSS JOIN LATERAL (
-    SELECT coalesce(
-        l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'), false
-    ) AS began_as_hold
-) AS b
-CROSS JOIN LATERAL (
-    VALUES
-    ('a cost is at least 0 and below 1e15', l.cost >= 0 AND l.cost < 1e15),
-    ('every row has a creation time', l.created_at IS NOT NULL),
-    (
-        'every hold is in a state of its life',
-        NOT coalesce(l.metadata ?& ARRAY['reserved_at', 'estimated_cost'], false)
-        OR l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
-    ),
-    ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
-    ('an open hold has an expiry', NOT (b.began_as_hold AND l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NULL)),
-    ('a row that began as a hold keeps its estimate', NOT b.began_as_hold OR l.metadata ? 'estimated_cost'),
-    (
-        'an open hold counts its estimate',
-        l.expires_at IS NULL OR l.metadata ->> 'estimated_cost' IS NULL OR l.metadata ->> 'estimated_cost' = l.cost::text
-    ),
-    ('a cancelled hold costs nothing', NOT b.began_as_hold OR l.metadata ->> 'type' <> 'cancelled' OR l.cost = 0)
-) AS f (rule, holds)
-WHERE f.holds IS NOT TRUE
-UNION ALL
-SELECT
-    'the total is the sum of its parts',
-    NULL,
-    format('by expiry: settled %s, held %s; by state: settled %s, held %s', t.settled, t.held, t.spent, t.open)
-FROM budget._reading() AS r
-CROSS JOIN LATERAL (
+-- The barrier keeps a reader's own functions from the rows that break no rule; a UNION ALL of the view's own would let
+-- them through.
+CREATE OR REPLACE VIEW budget.invariants
+WITH (security_barrier = true) AS
+WITH broken (rule, id, detail) AS (
     SELECT
-        coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NULL), 0) AS settled,
-        coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held,
-        coalesce(sum(l.cost) FILTER (WHERE NOT s.is_open), 0) AS spent,
-        coalesce(sum(l.cost) FILTER (WHERE s.is_open), 0) AS open
+        f.rule,
+        l.id,
+        format('cost %s, metadata.type %s, expires_at %s', l.cost, l.metadata ->> 'type', l.expires_at) AS detail
     FROM public.cost_tracking AS l
     CROSS JOIN LATERAL (
-        SELECT coalesce(l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NOT NULL, false) AS is_open
-    ) AS s
-    WHERE
-        l.created_at >= r.starts_at
-        AND l.created_at < r.ends_at
-        AND (l.expires_at IS NULL OR l.expires_at > r.now)
-) AS t
-WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open);
+        SELECT coalesce(
+            l.metadata ? 'reserved_at'
+            AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'),
+            false
+        ) AS began_as_hold
+    ) AS b
+    CROSS JOIN LATERAL (
+        VALUES
+        ('a cost is at least 0 and below 1e15', l.cost >= 0 AND l.cost < 1e15),
+        ('every row has a creation time', l.created_at IS NOT NULL),
+        (
+            'every hold is in a state of its life',
+            NOT coalesce(
+                l.metadata ?& ARRAY['reserved_at', 'requested_cost', 'estimated_cost', 'original_metadata'], false
+            )
+            OR l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
+        ),
+        ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
+        (
+            'an open hold has an expiry',
+            NOT (b.began_as_hold AND l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NULL)
+        ),
+        ('a row that began as a hold keeps its estimate', NOT b.began_as_hold OR l.metadata ? 'estimated_cost'),
+        (
+            'an open hold counts its estimate',
+            l.expires_at IS NULL
+            OR l.metadata ->> 'estimated_cost' IS NULL
+            OR l.metadata ->> 'estimated_cost' = l.cost::text
+        ),
+        ('a cancelled hold costs nothing', NOT b.began_as_hold OR l.metadata ->> 'type' <> 'cancelled' OR l.cost = 0)
+    ) AS f (rule, holds)
+    WHERE f.holds IS NOT TRUE
+    UNION ALL
+    SELECT
+        'the total is the sum of its parts',
+        NULL,
+        format('by expiry: settled %s, held %s; by state: settled %s, held %s', t.settled, t.held, t.spent, t.open)
+    FROM budget._reading() AS r
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NULL), 0) AS settled,
+            coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held,
+            coalesce(sum(l.cost) FILTER (WHERE NOT s.is_open), 0) AS spent,
+            coalesce(sum(l.cost) FILTER (WHERE s.is_open), 0) AS open
+        FROM public.cost_tracking AS l
+        CROSS JOIN LATERAL (
+            SELECT coalesce(l.metadata ->> 'type' = 'reservation' AND l.expires_at IS NOT NULL, false) AS is_open
+        ) AS s
+        WHERE
+            l.created_at >= r.starts_at
+            AND l.created_at < r.ends_at
+            AND (l.expires_at IS NULL OR l.expires_at > r.now)
+    ) AS t
+    WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open)
+)
+
+SELECT
+    x.rule,
+    x.id,
+    x.detail
+FROM broken AS x;
 
 REVOKE ALL ON budget.invariants FROM PUBLIC;
 GRANT SELECT ON budget.invariants TO budget_reader;

@@ -3,13 +3,19 @@
 
 SET search_path = pg_catalog, pg_temp;
 
-UPDATE public.cost_tracking AS l
-SET expires_at = l.created_at + (budget._read_config()).reservation_ttl
-FROM budget._reading() AS r
-WHERE
-    l.created_at >= r.starts_at
-    AND l.expires_at IS NULL
-    AND l.metadata ->> 'type' = 'reservation';
+DO $do$
+BEGIN
+    -- Whoever keeps one of them locked must not keep the others locked through this.
+    PERFORM set_config('lock_timeout', '5s', true);
+    UPDATE public.cost_tracking AS l
+    SET expires_at = l.created_at + (budget._read_config()).reservation_ttl
+    FROM budget._reading() AS r
+    WHERE
+        l.created_at >= r.starts_at
+        AND l.expires_at IS NULL
+        AND l.metadata ->> 'type' = 'reservation';
+END
+$do$;
 
 -- The index stands: the variant with the table lock takes it from now on.
 -- begin functions/_internal/_serialise.sql
@@ -39,8 +45,9 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
-'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
-ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
+55P03.';
 -- end functions/_internal/_serialise.sql
 
 RESET search_path;

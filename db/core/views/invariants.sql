@@ -10,7 +10,9 @@ WITH broken (rule, id, detail) AS (
     FROM public.cost_tracking AS l
     CROSS JOIN LATERAL (
         SELECT coalesce(
-            l.metadata ? 'reserved_at' AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'), false
+            l.metadata ? 'reserved_at'
+            AND l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired'),
+            false
         ) AS began_as_hold
     ) AS b
     CROSS JOIN LATERAL (
@@ -19,7 +21,9 @@ WITH broken (rule, id, detail) AS (
         ('every row has a creation time', l.created_at IS NOT NULL),
         (
             'every hold is in a state of its life',
-            NOT coalesce(l.metadata ?& ARRAY['reserved_at', 'requested_cost', 'estimated_cost', 'original_metadata'], false)
+            NOT coalesce(
+                l.metadata ?& ARRAY['reserved_at', 'requested_cost', 'estimated_cost', 'original_metadata'], false
+            )
             OR l.metadata ->> 'type' IN ('reservation', 'actual', 'cancelled', 'expired')
         ),
         ('only an open hold has an expiry', l.expires_at IS NULL OR l.metadata ->> 'type' = 'reservation'),
@@ -61,7 +65,11 @@ WITH broken (rule, id, detail) AS (
     WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open)
 )
 
-SELECT x.rule, x.id, x.detail FROM broken AS x;
+SELECT
+    x.rule,
+    x.id,
+    x.detail
+FROM broken AS x;
 
 REVOKE ALL ON budget.invariants FROM PUBLIC;
 GRANT SELECT ON budget.invariants TO budget_reader;

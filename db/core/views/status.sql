@@ -1,4 +1,5 @@
-CREATE OR REPLACE VIEW budget.status AS
+CREATE OR REPLACE VIEW budget.status
+WITH (security_barrier = true) AS
 SELECT
     r.day,
     r.timezone,
@@ -33,6 +34,7 @@ CROSS JOIN LATERAL (
 REVOKE ALL ON budget.status FROM PUBLIC;
 GRANT SELECT ON budget.status TO budget_reader;
 COMMENT ON VIEW budget.status IS
-'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used is
-(settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration config_error says what is wrong, the day is that of UTC and the limits are NULL.
-unknown_keys: keys of the limits that nothing enforces.';
+'The day as it stands, one row. settled, held, remaining and the limits are in the currency of the limits; share_used
+is (settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration
+config_error says what is wrong, the day is that of UTC and the limits are NULL. unknown_keys: keys of the limits
+that nothing enforces.';

@@ -11,7 +11,7 @@ DECLARE
     c_uuid CONSTANT text := '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
     v_now timestamptz := budget._now();
     -- The application may have changed the decision. As a uuid, not as text, so that the key finds it.
-    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid);
+    v_last_id uuid := substring(p_last_reservation_id FROM c_uuid)::uuid;
 BEGIN
     WITH open_holds AS (
         SELECT l.id

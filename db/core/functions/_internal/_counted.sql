@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF p_row.expires_at <= p_now AND p_config.on_expiry = 'release' THEN
-        RETURN 0;
+        RETURN 0::numeric;
     END IF;
     RETURN coalesce(p_row.cost, 0);
 END

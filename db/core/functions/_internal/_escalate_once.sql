@@ -16,7 +16,10 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_id uuid := md5(concat_ws('/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), p_subject))::uuid;
+    -- The order stands apart from the subject: a caller may name its service like one.
+    v_id uuid := md5(concat_ws(
+        '/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), coalesce(p_work_order_id::text, '-'), p_subject
+    ))::uuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
         AND pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))

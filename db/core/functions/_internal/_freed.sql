@@ -33,5 +33,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) IS
-'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to free
-the amount; NULL if that never is.';
+'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+free the amount; NULL if that never is.';

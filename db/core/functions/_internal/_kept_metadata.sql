@@ -19,7 +19,7 @@ DECLARE
     v_old text := p_old.metadata ->> 'type';
     v_new text := p_new.metadata ->> 'type';
     v_kept jsonb := jsonb_object_agg(k.key, k.value) FROM jsonb_each(p_old.metadata) AS k WHERE k.key = ANY (c_kept);
-    v_step jsonb := '{}';
+    v_step jsonb := '{}'::jsonb;
 BEGIN
     IF NOT p_old.metadata ? 'reserved_at' THEN
         -- Another writer made this hold: its cost is its estimate, and what stands under our keys is not ours.

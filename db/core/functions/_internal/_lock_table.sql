@@ -11,7 +11,7 @@ DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
     -- Autovacuum gives way only to those who wait for longer than this.
     v_yielded interval := current_setting('deadlock_timeout')::interval + interval '500 ms';
-    v_patience interval := coalesce(nullif(current_setting('pgbudget.lock_patience', true), ''), '30s');
+    v_patience interval := coalesce(nullif(current_setting('pgbudget.lock_patience', true), ''), '30s')::interval;
     v_deadline timestamptz := clock_timestamp() + v_patience;
 BEGIN
     LOOP

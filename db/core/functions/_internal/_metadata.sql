@@ -6,13 +6,13 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF p_metadata IS NULL THEN
-        RETURN '{}';
+        RETURN '{}'::jsonb;
     END IF;
     IF jsonb_typeof(p_metadata) <> 'object' THEN
         RAISE EXCEPTION '% must be a JSON object', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
-            HINT = 'Wrap the value, for example {"value": …}.';
+            HINT = 'Wrap the value, for example {"value": ...}.';
     END IF;
     IF octet_length(p_metadata::text) > 65536 THEN
         RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument

@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_accept_negative boolean := coalesce(nullif(current_setting('pgbudget.accept_negative', true), ''), 'off');
+    v_accept_negative boolean := coalesce(nullif(current_setting('pgbudget.accept_negative', true), ''), 'off')::boolean;
 BEGIN
     RETURN QUERY
     WITH used (table_name, column_name, column_type, rule) AS (
@@ -146,7 +146,7 @@ BEGIN
         c.table_name, c.column_name, format('of the application, of type %s', c.column_type),
         format(
             'pgbudget adds a column of this name, in which a time marks an open hold: rename yours with '
-            'ALTER TABLE public.%I RENAME COLUMN %I TO …', c.table_name, c.column_name
+            'ALTER TABLE public.%I RENAME COLUMN %I TO another_name', c.table_name, c.column_name
         )
     FROM columns AS c
     WHERE

@@ -33,4 +33,5 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._read_config() FROM PUBLIC;
-COMMENT ON FUNCTION budget._read_config() IS 'The limits and the freeze as they stand in system_config now. Never fails.';
+COMMENT ON FUNCTION budget._read_config() IS
+'The limits and the freeze as they stand in system_config now. Never fails.';

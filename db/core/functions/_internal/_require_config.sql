@@ -12,7 +12,7 @@ BEGIN
         RAISE EXCEPTION 'the budget configuration is broken: nothing can be reserved'
             USING ERRCODE = 'PB005',
             DETAIL = v_config.error,
-            HINT = 'Mend it with budget.set_limits(…) or in system_config, key budget_limits.';
+            HINT = 'Mend it with budget.set_limits(...) or in system_config, key budget_limits.';
     END IF;
     RETURN v_config;
 END

@@ -24,5 +24,6 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
-'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger, ''advisory'' is
-ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors: 55P03.';
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
+55P03.';

@@ -1,7 +1,7 @@
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
--- pg_timezone_names would be exact, but reads every zone file. Abbreviations that timezone_abbreviations can give another
--- meaning are refused: a caller would choose the day with it.
+-- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
+-- timezone_abbreviations can give another meaning: a caller would choose the day with it.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
