@@ -654,7 +654,7 @@ COMMENT ON FUNCTION budget._ttl(p_ttl interval) IS 'A checked time to live, as e
 -- Name: _window(timestamp with time zone, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS …;
@@ -1105,7 +1105,7 @@ Errors and locks: those of budget.reserve.';
 -- Name: daily_spend; Type: VIEW; Schema: budget; Owner: -
 
 CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
- SELECT ((l.created_at AT TIME ZONE r.timezone))::date AS day,
+ SELECT (budget._window(l.created_at, r.timezone)).day AS day,
     l.service_name,
     COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
     COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
@@ -1130,7 +1130,7 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
                     WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
                     ELSE 'spent'::text
                 END AS state) h)
-  GROUP BY (((l.created_at AT TIME ZONE r.timezone))::date), l.service_name
+  GROUP BY (budget._window(l.created_at, r.timezone)).day, l.service_name
  HAVING (count(l.id) > 0);
 
 -- Name: VIEW daily_spend; Type: COMMENT; Schema: budget; Owner: -
@@ -1530,6 +1530,7 @@ REVOKE ALL ON FUNCTION budget._ttl(p_ttl interval) FROM PUBLIC;
 -- Name: FUNCTION _window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) TO budget_reader;
 
 -- Name: FUNCTION _write_escalation(p_id uuid, p_kind text, p_severity text, p_component text, p_operation text, p_reason text, p_context jsonb, p_work_order_id uuid, p_status text); Type: ACL; Schema: budget; Owner: -
 

@@ -214,6 +214,7 @@ CREATE OR REPLACE FUNCTION budget._window(
 )
 LANGUAGE plpgsql
 STABLE
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
@@ -231,6 +232,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._window(timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._window(timestamptz, text) IS
 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
 -- end functions/_internal/_window.sql
@@ -1711,7 +1713,7 @@ COMMENT ON FUNCTION budget._cancel_order_holds(uuid, text) IS
 -- end functions/_internal/_cancel_order_holds.sql
 
 -- begin functions/_internal/_reading.sql
--- Views run their functions with the reader's rights, and a reader may call nothing but this one of the internal ones.
+-- Views run their functions with the reader's rights: of the internal ones a reader may call this and _window alone.
 CREATE OR REPLACE FUNCTION budget._reading()
 RETURNS TABLE (
     now timestamptz,
@@ -2894,7 +2896,7 @@ metadata.';
 CREATE OR REPLACE VIEW budget.daily_spend
 WITH (security_barrier = true) AS
 SELECT
-    (l.created_at AT TIME ZONE r.timezone)::date AS day,
+    (budget._window(l.created_at, r.timezone)).day AS day,
     l.service_name,
     coalesce(sum(l.cost) FILTER (WHERE h.state IN ('spent', 'kept')), 0) AS settled,
     coalesce(sum(l.cost) FILTER (WHERE h.state = 'held'), 0) AS held,

@@ -2,7 +2,7 @@
 CREATE OR REPLACE VIEW budget.daily_spend
 WITH (security_barrier = true) AS
 SELECT
-    (l.created_at AT TIME ZONE r.timezone)::date AS day,
+    (budget._window(l.created_at, r.timezone)).day AS day,
     l.service_name,
     coalesce(sum(l.cost) FILTER (WHERE h.state IN ('spent', 'kept')), 0) AS settled,
     coalesce(sum(l.cost) FILTER (WHERE h.state = 'held'), 0) AS held,

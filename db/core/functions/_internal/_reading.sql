@@ -1,4 +1,4 @@
--- Views run their functions with the reader's rights, and a reader may call nothing but this one of the internal ones.
+-- Views run their functions with the reader's rights: of the internal ones a reader may call this and _window alone.
 CREATE OR REPLACE FUNCTION budget._reading()
 RETURNS TABLE (
     now timestamptz,

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION budget._window(
 )
 LANGUAGE plpgsql
 STABLE
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
@@ -26,5 +27,6 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._window(timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._window(timestamptz, text) IS
 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
