@@ -103,3 +103,10 @@ def test_the_metadata_of_plain_spend_is_the_applications_own(
 ) -> None:
     spend(reader, 9, metadata=metadata)
     expect(one(reader, DAYS), settled=9, held=0, cancelled=0, expired=0)
+
+
+def test_a_row_on_no_day_hides_no_other(reader: Connection, clock: Clock) -> None:
+    with as_owner(reader):
+        reader.execute("INSERT INTO cost_tracking (service_name, cost, created_at) VALUES ('test', 1, 'infinity')")
+    spend(reader, 2)
+    assert [(row.day, row.settled) for row in rows(reader, DAYS)] == [(date(2025, 10, 3), 2), (None, 1)]

@@ -219,6 +219,9 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 BEGIN
+    IF NOT isfinite(p_at) THEN
+        RETURN; -- a direct writer's 'infinity' is on no day
+    END IF;
     day := (p_at AT TIME ZONE p_zone)::date;
     starts_at := budget._day_start(day, p_zone);
     ends_at := budget._day_start(day + 1, p_zone);
