@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,20 @@ def one(connection: Connection, query: str, *parameters: object) -> Any:
     return row[0]
 
 
+def migrate_up_to(dsn: str, name: str) -> None:
+    """Apply what comes before this migration."""
+
+    class Stop(Exception):  # noqa: N818 - nothing is wrong
+        pass
+
+    def step(next_name: str) -> None:
+        if next_name == name:
+            raise Stop
+
+    with suppress(Stop):
+        migrations.migrate(dsn, on_step=step)
+
+
 def psql(server: Server, dsn: str, *files: Path) -> None:
     """Run files one after the other, each statement in its own transaction, and stop at the first error."""
     command = [str(server.bin_dir / "psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", dsn]
@@ -59,7 +74,9 @@ def rows(dsn: str, tables: tuple[str, ...] = TABLES) -> dict[str, list[str]]:
     """Every row of the tables that are there, as text."""
     with session(dsn) as connection:
         return {
-            table: [row for (row,) in connection.execute(f"SELECT t::text FROM public.{table} AS t ORDER BY 1".encode())]
+            table: [
+                row for (row,) in connection.execute(f"SELECT t::text FROM public.{table} AS t ORDER BY 1".encode())
+            ]
             for table in tables
             if one(connection, "SELECT to_regclass(%s) IS NOT NULL", f"public.{table}")
         }
@@ -73,3 +90,11 @@ def found(server: Server, dsn: str) -> tuple[str, dict[str, list[str]]]:
 def uri_for_yoyo(dsn: str) -> str:
     p = conninfo_to_dict(dsn)
     return f"postgresql+psycopg://{p['user']}@/{p['dbname']}?host={p['host']}&port={p['port']}"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Fails when it takes longer."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

@@ -77,7 +77,9 @@ def test_the_reason_is_kept_when_present(
     assert found(server, application_dsn) == as_found
 
 
-@pytest.mark.parametrize("missing", ["cost_tracking", "escalations", "work_orders", "system_config", "proposer_configs"])
+@pytest.mark.parametrize(
+    "missing", ["cost_tracking", "escalations", "work_orders", "system_config", "proposer_configs"]
+)
 def test_a_table_that_is_missing_is_made_and_goes_again(
     server: Server, application_dsn: str, db: Connection, missing: str
 ) -> None:
@@ -91,7 +93,9 @@ def test_a_table_that_is_missing_is_made_and_goes_again(
     assert found(server, application_dsn) == as_found
 
 
-def test_a_new_table_of_escalations_refers_to_the_work_orders_that_are_there(application_dsn: str, db: Connection) -> None:
+def test_a_new_table_of_escalations_refers_to_the_work_orders_that_are_there(
+    application_dsn: str, db: Connection
+) -> None:
     db.execute("DROP TABLE public.escalations")
     migrations.migrate(application_dsn)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -120,7 +124,10 @@ def test_the_handovers_function_gives_its_name_to_ours(application_dsn: str, db:
     migrations.migrate(application_dsn)
     pgtap.is_definer(db, RESERVE)
     pgtap.isnt_definer(db, HANDOVERS)
-    assert one(db, f"SELECT prosrc LIKE '%LOCK TABLE cost_tracking IN SHARE%' FROM pg_proc WHERE oid = '{HANDOVERS}'::regprocedure")
+    assert one(
+        db,
+        f"SELECT prosrc LIKE '%LOCK TABLE cost_tracking IN SHARE%' FROM pg_proc WHERE oid = '{HANDOVERS}'::regprocedure",
+    )
 
 
 def test_callers_that_may_write_the_ledger_keep_their_function(application_dsn: str, db: Connection) -> None:
@@ -134,7 +141,10 @@ def test_callers_that_may_write_the_ledger_keep_their_function(application_dsn: 
         pgtap.function_privs_are(db, RESERVE, role, kept)
         pgtap.function_privs_are(db, HANDOVERS, role, [])
     db.execute("SET ROLE app_writer")
-    assert one(db, "SELECT can_proceed FROM check_and_reserve_budget(p_estimated_cost => 1, p_service_name => 'a')") is True
+    assert (
+        one(db, "SELECT can_proceed FROM check_and_reserve_budget(p_estimated_cost => 1, p_service_name => 'a')")
+        is True
+    )
     db.execute("SET ROLE anon")
     pgtap.throws_ok(db, "SELECT * FROM check_and_reserve_budget(1, 'a')", None, "42501")
 
@@ -153,7 +163,7 @@ def test_callers_by_way_of_public_and_of_a_role_are_kept(application_dsn: str, d
     "grants",
     [
         f"GRANT EXECUTE ON FUNCTION {RESERVE} TO PUBLIC",
-        f"REVOKE ALL ON FUNCTION {RESERVE} FROM app_writer, app_reader, anon, \"App Owner\"",
+        f'REVOKE ALL ON FUNCTION {RESERVE} FROM app_writer, app_reader, anon, "App Owner"',
         f"COMMENT ON FUNCTION {RESERVE} IS NULL",
         f"ALTER FUNCTION {RESERVE} OWNER TO app_writer",
         f"DROP FUNCTION {RESERVE}",
@@ -198,7 +208,9 @@ def test_todays_open_holds_lapse_and_older_ones_are_history(application_dsn: str
     assert rows(application_dsn)["cost_tracking"] == before
 
 
-def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(application_dsn: str, db: Connection) -> None:
+def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(
+    application_dsn: str, db: Connection
+) -> None:
     migrations.migrate(application_dsn)
     hold = "00000000-0000-0000-0000-0000000000d2"
     pgtap.results_eq(db, "SELECT reservation_id::text, estimated_cost FROM budget.open_holds", [(hold, 6)])
@@ -213,7 +225,9 @@ def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(appli
 
 def test_a_hold_that_the_application_inserts_itself_lapses_too(application_dsn: str, db: Connection) -> None:
     migrations.migrate(application_dsn)
-    db.execute("INSERT INTO public.cost_tracking (cost, service_name, metadata) VALUES (1, 'own', '{\"type\": \"reservation\"}')")
+    db.execute(
+        "INSERT INTO public.cost_tracking (cost, service_name, metadata) VALUES (1, 'own', '{\"type\": \"reservation\"}')"
+    )
     pgtap.results_eq(
         db, "SELECT expires_at - created_at = '1 hour' FROM public.cost_tracking WHERE service_name = 'own'", [(True,)]
     )

@@ -67,7 +67,9 @@ def test_the_committed_dump_is_what_the_chain_gives(server: Server, empty_dsn: s
     with session(empty_dsn) as connection:
         major = one(connection, "SELECT current_setting('server_version_num')::integer / 10000")
     if major != COMMITTED_BY:
-        pytest.skip(f"pg_dump {major} words the same schema differently from pg_dump {COMMITTED_BY}, which wrote the file")
+        pytest.skip(
+            f"pg_dump {major} words the same schema differently from pg_dump {COMMITTED_BY}, which wrote the file"
+        )
     schema = HEADING + BODY.sub("AS …;", dump(server, empty_dsn, owner=False))
     if os.environ.get("UPDATE_SCHEMA"):
         COMMITTED.write_text(schema)

@@ -101,7 +101,9 @@ def test_an_edited_function_makes_its_migration_stale(series: Path) -> None:
     assert run(series, "check").returncode == 0
 
 
-@pytest.mark.parametrize("name", ["0001.a.sql", "0001.a.rollback.sql", "0002.b.sql", "0002.b.rollback.sql", "SHA256SUMS"])
+@pytest.mark.parametrize(
+    "name", ["0001.a.sql", "0001.a.rollback.sql", "0002.b.sql", "0002.b.rollback.sql", "SHA256SUMS"]
+)
 def test_an_edited_migration_is_stale(series: Path, name: str) -> None:
     path = series / "migrations" / name
     write(path, path.read_text().replace("-- end", "-- edited\n-- end", 1) + "-- edited\n")
@@ -119,7 +121,11 @@ def test_the_sums_are_those_that_sha256sum_reads(series: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("migrations/0002.b.sql", "-- begin functions/none.sql\n-- end functions/none.sql\n", "functions/none.sql, but there"),
+        (
+            "migrations/0002.b.sql",
+            "-- begin functions/none.sql\n-- end functions/none.sql\n",
+            "functions/none.sql, but there",
+        ),
         ("migrations/0003.c.sql", "SELECT 3;\n", "0003.c.sql has no rollback file"),
         ("functions/_internal/_third.sql", FIRST, "no migration carries functions/_internal/_third.sql"),
         ("functions/first.sql", "CREATE FUNCTION first() …;\n", "functions/first.sql lacks its COMMENT ON"),

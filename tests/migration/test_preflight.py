@@ -26,18 +26,34 @@ USED = {
 # What is done to the application's database, and what is then found in which column.
 WRONG_COLUMNS = [
     ("ALTER TABLE cost_tracking ALTER cost TYPE float8", "cost_tracking.cost", "of type double precision"),
-    ("CREATE DOMAIN usd AS numeric; ALTER TABLE cost_tracking ALTER cost TYPE usd", "cost_tracking.cost", "of type public.usd"),
+    (
+        "CREATE DOMAIN usd AS numeric; ALTER TABLE cost_tracking ALTER cost TYPE usd",
+        "cost_tracking.cost",
+        "of type public.usd",
+    ),
     (
         "ALTER TABLE cost_tracking ALTER created_at DROP DEFAULT, ALTER created_at TYPE text",
         *("cost_tracking.created_at", "of type text"),
     ),
-    ("ALTER TABLE cost_tracking ALTER created_at TYPE timestamp", "cost_tracking.created_at", "of type timestamp without"),
+    (
+        "ALTER TABLE cost_tracking ALTER created_at TYPE timestamp",
+        "cost_tracking.created_at",
+        "of type timestamp without",
+    ),
     ("ALTER TABLE cost_tracking ALTER metadata TYPE json", "cost_tracking.metadata", "of type json"),
     ("ALTER TABLE cost_tracking ALTER id DROP DEFAULT, ALTER id TYPE text", "cost_tracking.id", "of type text"),
-    ("ALTER TABLE cost_tracking ALTER service_name TYPE varchar(99)", "cost_tracking.service_name", "of type character v"),
+    (
+        "ALTER TABLE cost_tracking ALTER service_name TYPE varchar(99)",
+        "cost_tracking.service_name",
+        "of type character v",
+    ),
     ("ALTER TABLE escalations ADD reason jsonb", "escalations.reason", "of type jsonb"),
     ("ALTER TABLE system_config ALTER value TYPE jsonb USING to_jsonb(value)", "system_config.value", "of type jsonb"),
-    ("ALTER TABLE cost_tracking ADD expires_at timestamptz", "cost_tracking.expires_at", "of the application, of type ti"),
+    (
+        "ALTER TABLE cost_tracking ADD expires_at timestamptz",
+        "cost_tracking.expires_at",
+        "of the application, of type ti",
+    ),
     ("ALTER TABLE cost_tracking ADD expires_at text", "cost_tracking.expires_at", "of the application, of type text"),
     ("ALTER TABLE cost_tracking ALTER cost DROP NOT NULL", "cost_tracking.cost", "without NOT NULL"),
     ("ALTER TABLE escalations ALTER work_order_id SET NOT NULL", "escalations.work_order_id", "NOT NULL, but pgbudget"),
@@ -84,7 +100,10 @@ DEPENDENTS = [
         "trigger dear on table",
     ),
     ("CREATE POLICY dear ON cost_tracking USING (cost > 1)", "policy dear on table"),
-    ("ALTER TABLE cost_tracking ADD dear boolean GENERATED ALWAYS AS (cost > 1) STORED", "default value for column dear of table"),
+    (
+        "ALTER TABLE cost_tracking ADD dear boolean GENERATED ALWAYS AS (cost > 1) STORED",
+        "default value for column dear of table",
+    ),
     ("CREATE PUBLICATION dear FOR TABLE cost_tracking WHERE (cost > 1)", "publication of table"),
     (
         "CREATE FUNCTION dear() RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT max(cost) FROM public.cost_tracking; END",
@@ -160,7 +179,9 @@ def test_asking_reads_only(db: Connection) -> None:
     assert findings(db) == []
 
 
-@pytest.mark.parametrize(("table", "column"), [(table, column) for table, columns in USED.items() for column in columns])
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table, columns in USED.items() for column in columns]
+)
 def test_a_missing_column_is_found(db: Connection, table: str, column: str) -> None:
     db.execute(f"ALTER TABLE {table} DROP COLUMN {column} CASCADE".encode())
     assert findings(db) == [(f"{table}.{column}", "missing")]
@@ -286,7 +307,11 @@ def test_negative_rows_stop_the_migration_unless_accepted(application_dsn: str) 
         valid = dict(
             db.execute("SELECT conname, convalidated FROM pg_constraint WHERE conname LIKE 'budget%'").fetchall()
         )
-        assert valid == {"budget_cost_in_range": False, "budget_created_at_present": True, "budget_expiry_of_hold": True}
+        assert valid == {
+            "budget_cost_in_range": False,
+            "budget_created_at_present": True,
+            "budget_expiry_of_hold": True,
+        }
         with pytest.raises(psycopg.errors.CheckViolation):
             db.execute("INSERT INTO cost_tracking (cost, service_name) VALUES (-1, 'new')")
         notices: list[str] = []
@@ -297,13 +322,17 @@ def test_negative_rows_stop_the_migration_unless_accepted(application_dsn: str) 
         ]
 
 
-@pytest.mark.parametrize("schema", ["CREATE SCHEMA budget", "CREATE SCHEMA budget; CREATE TABLE budget.plan (year int)"])
+@pytest.mark.parametrize(
+    "schema", ["CREATE SCHEMA budget", "CREATE SCHEMA budget; CREATE TABLE budget.plan (year int)"]
+)
 def test_another_schema_of_this_name_stops_the_migration(server: Server, application_dsn: str, schema: str) -> None:
     with session(application_dsn) as db:
         db.execute(schema.encode())
         db.execute("COMMENT ON SCHEMA budget IS 'Our plans.'")
     as_found = found(server, application_dsn)
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="a schema budget that is not of pgbudget") as e:
+    with pytest.raises(
+        psycopg.errors.ObjectNotInPrerequisiteState, match="a schema budget that is not of pgbudget"
+    ) as e:
         migrations.migrate(application_dsn)
     assert e.value.diag.message_detail == "It is owned by postgres."
     assert "ALTER SCHEMA budget RENAME TO" in (e.value.diag.message_hint or "")

@@ -14,7 +14,8 @@ from tests.migration.support import CHAIN, NAMES, dump, found, one, psql, sessio
 
 # A rule that was proven stays proven until it goes: pg_dump then shows it elsewhere.
 RULES = re.compile(
-    r",\n    CONSTRAINT budget_\w+ CHECK [^\n]+?(?=,?\n)|-- Name: cost_tracking budget_\w+; Type: CHECK.+?NOT VALID;\n\n", re.DOTALL
+    r",\n    CONSTRAINT budget_\w+ CHECK [^\n]+?(?=,?\n)|-- Name: cost_tracking budget_\w+; Type: CHECK.+?NOT VALID;\n\n",
+    re.DOTALL,
 )
 
 

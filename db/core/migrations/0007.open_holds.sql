@@ -14,6 +14,11 @@ BEGIN
         l.created_at >= r.starts_at
         AND l.expires_at IS NULL
         AND l.metadata ->> 'type' = 'reservation';
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'an open hold is kept locked by a long transaction'
+        USING ERRCODE = '55P03',
+        DETAIL = 'It was waited for for 5 s.',
+        HINT = 'This step changed nothing. End the transaction (pg_stat_activity, pg_locks) and migrate again.';
 END
 $do$;
 

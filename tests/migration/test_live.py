@@ -1,0 +1,205 @@
+"""A database in use is migrated under its users: nobody waits for long, nobody gets an error or a wrong answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TypeVar
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from pgbudget import migrations
+from pgbudget.embedded import Server
+from tests import pgtap
+from tests.conftest import Endpoint
+from tests.migration.support import APPLICATION, NAMES, Connection, found, migrate_up_to, one, psql, session, wait_until
+
+T = TypeVar("T")
+
+LEDGER_ROWS = 1_000_000
+LONG_WAIT_SECONDS = 1.0
+FILL = f"""
+ALTER TABLE cost_tracking DROP CONSTRAINT cost_tracking_pkey;
+DELETE FROM cost_tracking;
+INSERT INTO cost_tracking (service_name, cost, created_at)
+SELECT 'old', 0.0125, now() - interval '2 days' - n * interval '2 seconds' FROM generate_series(1, {LEDGER_ROWS}) AS n;
+ALTER TABLE cost_tracking ADD PRIMARY KEY (id);
+"""
+COST = Decimal("0.0001")
+
+
+@pytest.fixture(scope="module")
+def long_ledger(server: Server, endpoint: Endpoint, application_roles: None) -> Iterator[str]:
+    """The name of a template: the application's database, with a long ledger and nothing spent today."""
+    with endpoint.database("long"):
+        psql(server, server.dsn("long"), APPLICATION)
+        with session(server.dsn("long")) as db:
+            db.execute(FILL.encode())
+        yield "long"
+
+
+@pytest.fixture
+def live_dsn(server: Server, endpoint: Endpoint, long_ledger: str) -> Iterator[str]:
+    """A clone of it."""
+    with endpoint.database("live", long_ledger):
+        yield server.dsn("live")
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Show a figure that was measured, whatever pytest captures."""
+
+    def show(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}")
+
+    return show
+
+
+@contextmanager
+def clients(count: int, work: Callable[[threading.Event], T]) -> Iterator[list[Future[T]]]:
+    """Clients that work until the body has ended."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield [pool.submit(work, stop) for _ in range(count)]
+        finally:
+            stop.set()
+
+
+def write_steadily(db: Connection, stop: threading.Event, waits: list[float]) -> None:
+    """50 direct inserts a second, each with the seconds it took."""
+    due = time.monotonic()
+    while not stop.is_set():
+        begin = time.monotonic()
+        db.execute("INSERT INTO cost_tracking (service_name, cost) VALUES ('writer', 0.0001)")
+        waits.append(time.monotonic() - begin)
+        due += 1 / 50
+        time.sleep(max(0, due - time.monotonic()))
+
+
+def test_a_writer_never_waits_for_long(live_dsn: str, report: Callable[[str], None]) -> None:
+    waits: list[float] = []
+
+    def write(stop: threading.Event) -> None:
+        with session(live_dsn) as db:
+            write_steadily(db, stop, waits)
+
+    with clients(1, write) as (writer,):
+        wait_until(lambda: len(waits) > 10)
+        begin = time.monotonic()
+        assert migrations.migrate(live_dsn) == NAMES
+        seconds = time.monotonic() - begin
+        meanwhile = len(waits)
+    writer.result()
+    report(f"{LEDGER_ROWS} rows migrated in {seconds:.1f} s; {meanwhile} inserts, the longest {max(waits):.3f} s")
+    with session(live_dsn) as db:
+        assert one(db, "SELECT count(*) FROM cost_tracking WHERE service_name = 'writer'") == len(waits)
+        pgtap.has_index(db, "public.cost_tracking", "budget_day_idx", ["created_at"])
+    assert max(waits) < LONG_WAIT_SECONDS
+
+
+def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, report: Callable[[str], None]) -> None:
+    answers: list[tuple[bool, Decimal]] = []
+    waits: list[float] = []
+
+    def call(stop: threading.Event) -> None:
+        with session(live_dsn) as db:
+            while not stop.is_set():
+                begin = time.monotonic()
+                row = db.execute("SELECT * FROM check_and_reserve_budget(%s, 'caller', '{}')", [COST]).fetchone()
+                waits.append(time.monotonic() - begin)
+                assert row is not None
+                answers.append(row[:2])
+
+    with clients(4, call) as callers:
+        wait_until(lambda: len(answers) > 8)
+        begin = time.monotonic()
+        assert migrations.migrate(live_dsn) == NAMES
+        seconds = time.monotonic() - begin
+        have = len(answers)
+        wait_until(lambda: len(answers) > have + 100)
+    for caller in callers:
+        caller.result()
+    report(f"migrated in {seconds:.1f} s under 4 callers; {have} calls meanwhile, the longest {max(waits):.3f} s")
+    # One after the other: each saw all those before it, and nothing else.
+    assert sorted(answers) == [(True, COST * n) for n in range(len(answers))]
+
+
+# ------------------------------------------------------------------------------------------------------- a busy ledger
+
+# The migration, and what another transaction holds that it cannot go past.
+BUSY = {
+    "0002.tables": "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')",
+    "0004.triggers": "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')",
+    "0005.validate": "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE",
+    "0007.open_holds": "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'",
+}
+
+
+@pytest.mark.parametrize(("name", "held"), BUSY.items())
+def test_a_busy_ledger_stops_the_migration_cleanly(server: Server, application_dsn: str, name: str, held: str) -> None:
+    """Others go on meanwhile, and the next run resumes."""
+    remaining = NAMES[NAMES.index(name) :]
+    migrate_up_to(application_dsn, name)
+    as_found = found(server, application_dsn)
+    waits: list[float] = []
+
+    def write(stop: threading.Event) -> None:
+        with psycopg.connect(application_dsn) as db:
+            write_steadily(db, stop, waits)
+            db.rollback()
+
+    with psycopg.connect(application_dsn) as slow, clients(1, write) as (writer,):
+        slow.execute(held.encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable, match=f"^{name}: ") as caught:
+            migrations.migrate(make_conninfo(application_dsn, options="-c pgbudget.lock_patience=1s"))
+        slow.rollback()
+    writer.result()
+    assert caught.value.diag.message_hint is not None
+    assert "migrate again" in caught.value.diag.message_hint
+    assert max(waits) < LONG_WAIT_SECONDS
+    assert found(server, application_dsn) == as_found
+    assert migrations.migrate(application_dsn) == remaining
+
+
+def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(application_dsn: str) -> None:
+    """The index waits until the transaction is over: that harms nobody, whichever way they write or reserve."""
+    migrate_up_to(application_dsn, "0006.day_index")
+    calls = (
+        "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'direct')",
+        "SELECT can_proceed FROM check_and_reserve_budget(1, 'table')",
+        "SELECT can_proceed FROM budget.reserve_advisory(1, 'advisory')",
+        "SELECT status FROM budget.record(1, 'recorded')",
+    )
+    with psycopg.connect(application_dsn) as slow, session(application_dsn) as db, ThreadPoolExecutor(1) as pool:
+        slow.execute("INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
+        run = pool.submit(migrations.migrate, application_dsn)
+        wait_until(lambda: one(db, "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0") == 1)
+        for call in calls:
+            begin = time.monotonic()
+            db.execute(call.encode())
+            assert time.monotonic() - begin < LONG_WAIT_SECONDS, call
+        assert not run.done()
+        slow.commit()
+        assert run.result(30) == NAMES[-2:]
+
+
+def test_autovacuum_gives_way() -> None:
+    """It does so only for whoever waits longer than a try for a strong lock does."""
+    with Server(settings={"fsync": "off", "autovacuum_naptime": "1s"}) as server, session(server.dsn()) as db:
+        migrate_up_to(server.dsn(), "0003.functions")
+        db.execute(
+            """ALTER TABLE cost_tracking SET (autovacuum_vacuum_insert_threshold = 1, autovacuum_vacuum_cost_delay = 100,
+               autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_limit = 1)"""
+        )
+        db.execute("INSERT INTO cost_tracking (cost, service_name) SELECT 1, 'a' FROM generate_series(1, 20000)")
+        vacuumed = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'cost_tracking'::regclass"
+        wait_until(lambda: one(db, vacuumed) == 1)
+        assert migrations.migrate(make_conninfo(server.dsn(), options="-c pgbudget.lock_patience=5s")) == NAMES[2:]
