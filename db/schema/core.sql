@@ -1,4 +1,4 @@
--- The core series' schema as pg_dump shows it, without the bodies of its functions: those stand in core/functions.
+-- The core series' schema as pg_dump shows it, without the functions' bodies: those stand in core/functions.
 
 -- PostgreSQL database dump
 

@@ -9,15 +9,15 @@ import pytest
 from pgbudget.embedded import Server
 from tests.migration.support import APPLICATION, psql, session
 
-ROLES = ("app_writer", "app_reader", "anon", "App Owner")
+ROLES = {"app_writer": "", "app_reader": "", "anon": "", "App Owner": "", "app_dba": "LOGIN CREATEROLE"}
 
 
 @pytest.fixture(scope="module")
 def application_roles(server: Server) -> Iterator[None]:
     """The application's roles. Roles belong to the cluster, and tests elsewhere may count on there being no `anon`."""
     with session(server.dsn()) as connection:
-        for role in ROLES:
-            connection.execute(f'CREATE ROLE "{role}"'.encode())
+        for role, options in ROLES.items():
+            connection.execute(f'CREATE ROLE "{role}" {options}'.encode())
         yield
         for role in ROLES:
             connection.execute(f'DROP ROLE "{role}"'.encode())

@@ -9,11 +9,12 @@ from decimal import Decimal
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests import pgtap
-from tests.migration.support import Connection, found, one, rows, session
+from tests.migration.support import APPLICATION, Connection, found, one, psql, rows, session
 
 RESERVE = "public.check_and_reserve_budget(numeric, text, jsonb)"
 HANDOVERS = "public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)"
@@ -100,7 +101,7 @@ def test_a_new_table_of_escalations_refers_to_the_work_orders_that_are_there(
     migrations.migrate(application_dsn)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         db.execute(
-            "INSERT INTO public.escalations (work_order_id, trigger_type, context) VALUES (gen_random_uuid(), 'a', '{}')"
+            "INSERT INTO escalations (work_order_id, trigger_type, context) VALUES (gen_random_uuid(), 'a', '{}')"
         )
 
 
@@ -117,6 +118,25 @@ def test_tables_that_are_made_are_nobody_elses(application_dsn: str, db: Connect
         db.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, app_writer")
 
 
+def test_the_owner_of_the_tables_need_not_be_a_superuser(
+    server: Server, application_roles: None, empty_dsn: str
+) -> None:
+    with session(empty_dsn) as db:
+        db.execute("ALTER DATABASE empty OWNER TO app_dba")
+    dsn = make_conninfo(empty_dsn, user="app_dba")
+    psql(server, dsn, APPLICATION)
+    as_found = found(server, empty_dsn)
+    migrations.migrate(dsn)
+    with session(empty_dsn) as db:
+        pgtap.function_owner_is(db, RESERVE, "app_dba")
+        db.execute("SET ROLE app_writer")
+        assert one(db, "SELECT can_proceed FROM check_and_reserve_budget(1, 'a')") is True
+        db.execute("RESET ROLE")
+        db.execute("DELETE FROM cost_tracking WHERE service_name = 'a'")
+    migrations.rollback(dsn, all=True)
+    assert found(server, empty_dsn) == as_found
+
+
 # ------------------------------------------------------------------------------------------ the handover's function
 
 
@@ -126,7 +146,7 @@ def test_the_handovers_function_gives_its_name_to_ours(application_dsn: str, db:
     pgtap.isnt_definer(db, HANDOVERS)
     assert one(
         db,
-        f"SELECT prosrc LIKE '%LOCK TABLE cost_tracking IN SHARE%' FROM pg_proc WHERE oid = '{HANDOVERS}'::regprocedure",
+        f"SELECT prosrc LIKE '%LOCK TABLE cost_tracking IN%' FROM pg_proc WHERE oid = '{HANDOVERS}'::regprocedure",
     )
 
 
@@ -226,7 +246,7 @@ def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(
 def test_a_hold_that_the_application_inserts_itself_lapses_too(application_dsn: str, db: Connection) -> None:
     migrations.migrate(application_dsn)
     db.execute(
-        "INSERT INTO public.cost_tracking (cost, service_name, metadata) VALUES (1, 'own', '{\"type\": \"reservation\"}')"
+        "INSERT INTO cost_tracking (cost, service_name, metadata) VALUES (1, 'own', '{\"type\": \"reservation\"}')"
     )
     pgtap.results_eq(
         db, "SELECT expires_at - created_at = '1 hour' FROM public.cost_tracking WHERE service_name = 'own'", [(True,)]

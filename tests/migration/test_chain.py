@@ -17,7 +17,9 @@ from tests.migration.support import APPLICATION, CHAIN, NAMES, dump, one, psql, 
 
 COMMITTED = Path(__file__).parents[2] / "db" / "schema" / "core.sql"
 COMMITTED_BY = 18
-HEADING = "-- The core series' schema as pg_dump shows it, without the bodies of its functions: those stand in core/functions.\n"
+HEADING = (
+    "-- The core series' schema as pg_dump shows it, without the functions' bodies: those stand in core/functions.\n"
+)
 BODY = re.compile(r"AS \$(_*)\$.*?\$\1\$;", re.DOTALL)
 
 
@@ -73,4 +75,4 @@ def test_the_committed_dump_is_what_the_chain_gives(server: Server, empty_dsn: s
     schema = HEADING + BODY.sub("AS …;", dump(server, empty_dsn, owner=False))
     if os.environ.get("UPDATE_SCHEMA"):
         COMMITTED.write_text(schema)
-    assert schema == COMMITTED.read_text()
+    assert schema == COMMITTED.read_text(), "if that is meant: UPDATE_SCHEMA=1 writes the file anew"

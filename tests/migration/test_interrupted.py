@@ -135,7 +135,7 @@ def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: s
     assert dump(server, application_dsn) == whole
 
 
-# ------------------------------------------------------------------------------------------------- the index, concurrently
+# ---------------------------------------------------------------------------------------------- the index, concurrently
 
 INDEX_IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.budget_day_idx')"
 

@@ -196,8 +196,9 @@ def test_autovacuum_gives_way() -> None:
     with Server(settings={"fsync": "off", "autovacuum_naptime": "1s"}) as server, session(server.dsn()) as db:
         migrate_up_to(server.dsn(), "0003.functions")
         db.execute(
-            """ALTER TABLE cost_tracking SET (autovacuum_vacuum_insert_threshold = 1, autovacuum_vacuum_cost_delay = 100,
-               autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_limit = 1)"""
+            """ALTER TABLE cost_tracking SET (
+                autovacuum_vacuum_insert_threshold = 1, autovacuum_vacuum_insert_scale_factor = 0,
+                autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)"""
         )
         db.execute("INSERT INTO cost_tracking (cost, service_name) SELECT 1, 'a' FROM generate_series(1, 20000)")
         vacuumed = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'cost_tracking'::regclass"

@@ -23,106 +23,76 @@ USED = {
     "proposer_configs": ["name", "complexity_threshold", "cost_profile", "active", "created_at"],
 }
 
-# What is done to the application's database, and what is then found in which column.
+# What is done to the ledger or another table, and what is then found in which of its columns.
+LEDGER = "ALTER TABLE cost_tracking "
+NO_KEY = LEDGER + "DROP CONSTRAINT cost_tracking_pkey"
 WRONG_COLUMNS = [
-    ("ALTER TABLE cost_tracking ALTER cost TYPE float8", "cost_tracking.cost", "of type double precision"),
-    (
-        "CREATE DOMAIN usd AS numeric; ALTER TABLE cost_tracking ALTER cost TYPE usd",
-        "cost_tracking.cost",
-        "of type public.usd",
-    ),
-    (
-        "ALTER TABLE cost_tracking ALTER created_at DROP DEFAULT, ALTER created_at TYPE text",
-        *("cost_tracking.created_at", "of type text"),
-    ),
-    (
-        "ALTER TABLE cost_tracking ALTER created_at TYPE timestamp",
-        "cost_tracking.created_at",
-        "of type timestamp without",
-    ),
-    ("ALTER TABLE cost_tracking ALTER metadata TYPE json", "cost_tracking.metadata", "of type json"),
-    ("ALTER TABLE cost_tracking ALTER id DROP DEFAULT, ALTER id TYPE text", "cost_tracking.id", "of type text"),
-    (
-        "ALTER TABLE cost_tracking ALTER service_name TYPE varchar(99)",
-        "cost_tracking.service_name",
-        "of type character v",
-    ),
+    (LEDGER + "ALTER cost TYPE float8", "cost", "of type double precision"),
+    ("CREATE DOMAIN usd AS numeric; " + LEDGER + "ALTER cost TYPE usd", "cost", "of type public.usd"),
+    (LEDGER + "ALTER cost DROP NOT NULL", "cost", "without NOT NULL"),
+    (LEDGER + "ALTER created_at DROP DEFAULT, ALTER created_at TYPE text", "created_at", "of type text"),
+    (LEDGER + "ALTER created_at TYPE timestamp", "created_at", "of type timestamp without time zone"),
+    (LEDGER + "ALTER metadata TYPE json", "metadata", "of type json"),
+    (LEDGER + "ALTER service_name TYPE varchar(99)", "service_name", "of type character varying"),
+    (LEDGER + "ALTER id DROP DEFAULT, ALTER id TYPE text", "id", "of type text"),
+    (NO_KEY, "id", "without a unique key"),
+    (NO_KEY + ", ADD UNIQUE (id, region)", "id", "without a unique key"),
+    (NO_KEY + ", ADD UNIQUE (id) DEFERRABLE", "id", "without a unique key"),
+    (NO_KEY + "; CREATE UNIQUE INDEX ON cost_tracking (id) WHERE cost > 0", "id", "without a unique key"),
+    (LEDGER + "ADD expires_at timestamptz", "expires_at", "of the application, of type timestamp with time zone"),
+    (LEDGER + "ADD expires_at text", "expires_at", "of the application, of type text"),
+    (LEDGER + "ADD tenant int NOT NULL DEFAULT 1; " + LEDGER + "ALTER tenant DROP DEFAULT", "tenant", "NOT NULL, but"),
     ("ALTER TABLE escalations ADD reason jsonb", "escalations.reason", "of type jsonb"),
+    ("ALTER TABLE escalations ALTER work_order_id SET NOT NULL", "escalations.work_order_id", "NOT NULL, but"),
     ("ALTER TABLE system_config ALTER value TYPE jsonb USING to_jsonb(value)", "system_config.value", "of type jsonb"),
-    (
-        "ALTER TABLE cost_tracking ADD expires_at timestamptz",
-        "cost_tracking.expires_at",
-        "of the application, of type ti",
-    ),
-    ("ALTER TABLE cost_tracking ADD expires_at text", "cost_tracking.expires_at", "of the application, of type text"),
-    ("ALTER TABLE cost_tracking ALTER cost DROP NOT NULL", "cost_tracking.cost", "without NOT NULL"),
-    ("ALTER TABLE escalations ALTER work_order_id SET NOT NULL", "escalations.work_order_id", "NOT NULL, but pgbudget"),
-    (
-        "ALTER TABLE cost_tracking ADD tenant int NOT NULL DEFAULT 1; ALTER TABLE cost_tracking ALTER tenant DROP DEFAULT",
-        *("cost_tracking.tenant", "NOT NULL, but pgbudget has no value for it"),
-    ),
-    ("ALTER TABLE cost_tracking DROP CONSTRAINT cost_tracking_pkey", "cost_tracking.id", "without a unique key"),
-    (
-        "ALTER TABLE cost_tracking DROP CONSTRAINT cost_tracking_pkey, ADD UNIQUE (id, region)",
-        *("cost_tracking.id", "without a unique key"),
-    ),
-    (
-        "ALTER TABLE cost_tracking DROP CONSTRAINT cost_tracking_pkey, ADD UNIQUE (id) DEFERRABLE",
-        *("cost_tracking.id", "without a unique key"),
-    ),
-    (
-        "ALTER TABLE cost_tracking DROP CONSTRAINT cost_tracking_pkey; CREATE UNIQUE INDEX ON cost_tracking (id) WHERE cost > 0",
-        *("cost_tracking.id", "without a unique key"),
-    ),
     ("ALTER TABLE system_config DROP CONSTRAINT system_config_pkey", "system_config.key", "without a unique key"),
 ]
 
-RENAME = "ALTER TABLE cost_tracking RENAME TO ledger;"
-NO_TABLES = [
-    (f"{RENAME} CREATE VIEW cost_tracking AS SELECT * FROM ledger", "a view"),
-    (f"{RENAME} CREATE MATERIALIZED VIEW cost_tracking AS SELECT * FROM ledger", "a materialized view"),
-    # An index cannot be built concurrently on one, and its key would have to hold the partition's.
-    (f"{RENAME} CREATE TABLE cost_tracking (LIKE ledger) PARTITION BY RANGE (created_at)", "a partitioned table"),
-    (
-        f"{RENAME} CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far;"
-        "CREATE FOREIGN TABLE cost_tracking (id uuid) SERVER far",
-        "a foreign table",
-    ),
-    (f"{RENAME} CREATE SEQUENCE cost_tracking", "no table"),
-    ("ALTER TABLE cost_tracking SET UNLOGGED", "an unlogged table"),
-]
+# What stands in the ledger's place. On a partitioned table no index can be built concurrently, and its key would have
+# to hold the column that it is partitioned by.
+IN_ITS_PLACE = {
+    "a view": "CREATE VIEW cost_tracking AS SELECT * FROM ledger",
+    "a materialized view": "CREATE MATERIALIZED VIEW cost_tracking AS SELECT * FROM ledger",
+    "a partitioned table": "CREATE TABLE cost_tracking (LIKE ledger) PARTITION BY RANGE (created_at)",
+    "a foreign table": """CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far;
+                          CREATE FOREIGN TABLE cost_tracking (id uuid) SERVER far""",
+    "no table": "CREATE SEQUENCE cost_tracking",
+    "an unlogged table": "CREATE UNLOGGED TABLE cost_tracking (LIKE ledger INCLUDING ALL)",
+}
 
+# What depends on the cost, and how the server describes it.
 DEPENDENTS = [
-    ("CREATE VIEW dear AS SELECT * FROM cost_tracking WHERE cost > 1", "rule _RETURN on view public.dear"),
-    ("CREATE RULE dear AS ON UPDATE TO cost_tracking WHERE new.cost > 1 DO INSTEAD NOTHING", "rule dear on table"),
+    ("VIEW dear AS SELECT * FROM cost_tracking WHERE cost > 1", "rule _RETURN on view public.dear"),
+    ("RULE dear AS ON UPDATE TO cost_tracking WHERE new.cost > 1 DO INSTEAD NOTHING", "rule dear on table"),
     (
-        "CREATE TRIGGER dear BEFORE UPDATE OF cost ON cost_tracking EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "TRIGGER dear BEFORE UPDATE OF cost ON cost_tracking EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "trigger dear on table",
     ),
-    ("CREATE POLICY dear ON cost_tracking USING (cost > 1)", "policy dear on table"),
+    ("POLICY dear ON cost_tracking USING (cost > 1)", "policy dear on table"),
+    ("PUBLICATION dear FOR TABLE cost_tracking WHERE (cost > 1)", "publication of table"),
     (
-        "ALTER TABLE cost_tracking ADD dear boolean GENERATED ALWAYS AS (cost > 1) STORED",
-        "default value for column dear of table",
-    ),
-    ("CREATE PUBLICATION dear FOR TABLE cost_tracking WHERE (cost > 1)", "publication of table"),
-    (
-        "CREATE FUNCTION dear() RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT max(cost) FROM public.cost_tracking; END",
+        "FUNCTION dear() RETURNS numeric LANGUAGE sql BEGIN ATOMIC SELECT max(cost) FROM public.cost_tracking; END",
         "function public.dear()",
+    ),
+    (
+        "SCHEMA generated; ALTER TABLE cost_tracking ADD dear boolean GENERATED ALWAYS AS (cost > 1) STORED",
+        "default value for column dear of table",
     ),
 ]
 
+WIDE = LEDGER + "ALTER cost TYPE numeric; "
+UPDATE = "UPDATE cost_tracking SET "
+ID = "00000000-0000-0000-0000-0000000000"
 ROWS = [
-    ("UPDATE cost_tracking SET cost = -cost WHERE cost BETWEEN 3 AND 5", "cost", "negative in 3 rows", "c6"),
-    ("UPDATE cost_tracking SET cost = 'NaN' WHERE cost = 5", "cost", "no amount below 1e15 in 1 rows", "d1"),
+    (UPDATE + "cost = -cost WHERE cost BETWEEN 3 AND 5", "cost", f"negative (rows: 3, for example id {ID}c6)"),
+    (UPDATE + "cost = 'NaN' WHERE cost = 5", "cost", f"no amount below 1e15 (rows: 1, for example id {ID}d1)"),
     (
-        "ALTER TABLE cost_tracking ALTER cost TYPE numeric; UPDATE cost_tracking SET cost = '-Infinity' WHERE cost = 5",
-        *("cost", "no amount below 1e15 in 1 rows", "d1"),
+        WIDE + UPDATE + "cost = '-Infinity' WHERE cost = 5",
+        "cost",
+        f"no amount below 1e15 (rows: 1, for example id {ID}d1)",
     ),
-    (
-        "ALTER TABLE cost_tracking ALTER cost TYPE numeric; UPDATE cost_tracking SET cost = 1e15 WHERE cost >= 5",
-        *("cost", "no amount below 1e15 in 3 rows", "c4"),
-    ),
-    ("UPDATE cost_tracking SET created_at = NULL WHERE cost < 1", "created_at", "NULL in 2 rows", "c2"),
+    (WIDE + UPDATE + "cost = 1e15 WHERE cost >= 5", "cost", f"no amount below 1e15 (rows: 3, for example id {ID}c4)"),
+    (UPDATE + "created_at = NULL WHERE cost < 1", "created_at", f"NULL (rows: 2, for example id {ID}c2)"),
 ]
 
 HARMLESS = """
@@ -191,19 +161,20 @@ def test_a_missing_column_is_found(db: Connection, table: str, column: str) -> N
 def test_a_wrong_column_is_found(db: Connection, change: str, place: str, what: str) -> None:
     db.execute(change.encode())
     place_found, what_found = only_finding(db)
-    assert place_found == place
+    assert place_found == (place if "." in place else f"cost_tracking.{place}")
     assert what_found.startswith(what)
 
 
-@pytest.mark.parametrize(("change", "what"), NO_TABLES)
-def test_what_is_no_lasting_table_is_found(db: Connection, change: str, what: str) -> None:
-    db.execute(change.encode())
+@pytest.mark.parametrize(("what", "made"), IN_ITS_PLACE.items(), ids=list(IN_ITS_PLACE))
+def test_what_is_no_lasting_table_is_found(db: Connection, what: str, made: str) -> None:
+    db.execute("ALTER TABLE cost_tracking RENAME TO ledger")
+    db.execute(made.encode())
     assert only_finding(db) == ("cost_tracking", what)
 
 
-@pytest.mark.parametrize(("change", "what"), DEPENDENTS)
-def test_what_forbids_the_widening_is_found(db: Connection, change: str, what: str) -> None:
-    db.execute(change.encode())
+@pytest.mark.parametrize(("made", "what"), DEPENDENTS, ids=[made.split()[0].lower() for made, _ in DEPENDENTS])
+def test_what_forbids_the_widening_is_found(db: Connection, made: str, what: str) -> None:
+    db.execute(f"CREATE {made}".encode())
     place, what_found = only_finding(db)
     assert place == "cost_tracking.cost"
     assert what_found.startswith(f"used by {what}")
@@ -212,17 +183,16 @@ def test_what_forbids_the_widening_is_found(db: Connection, change: str, what: s
 
 def test_what_depends_on_a_wide_cost_is_no_hindrance(db: Connection) -> None:
     db.execute("ALTER TABLE cost_tracking ALTER cost TYPE numeric")
-    db.execute(DEPENDENTS[0][0].encode())
+    db.execute(f"CREATE {DEPENDENTS[0][0]}".encode())
     assert findings(db) == []
 
 
-@pytest.mark.parametrize(("change", "column", "what", "example"), ROWS)
+@pytest.mark.parametrize(("change", "column", "what"), ROWS)
 def test_rows_that_break_a_rule_are_counted_and_one_is_named(
-    db: Connection, change: str, column: str, what: str, example: str
+    db: Connection, change: str, column: str, what: str
 ) -> None:
     db.execute(change.encode())
-    id_ = f"00000000-0000-0000-0000-0000000000{example}"
-    assert only_finding(db) == (f"cost_tracking.{column}", f"{what}, for example in the one with id {id_}")
+    assert only_finding(db) == (f"cost_tracking.{column}", what)
 
 
 def test_negative_rows_and_nothing_else_can_be_accepted(db: Connection) -> None:
@@ -259,10 +229,9 @@ def test_the_migration_stops_before_it_changes_anything(server: Server, applicat
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as caught:
             migrations.migrate(application_dsn)
         diag = caught.value.diag
-        assert diag.message_primary is not None
-        assert diag.message_primary.startswith("the application's tables cannot be taken over as they are:")
-        assert diag.message_primary.endswith(
-            "public.cost_tracking.cost is without NOT NULL, so that spend could be written without an amount, and 3 more"
+        assert diag.message_primary == (
+            "the application's tables cannot be taken over as they are: public.cost_tracking.cost is without NOT NULL, "
+            "so that spend could be written without an amount, and 3 more"
         )
         assert diag.message_detail is not None
         assert [line.split(" is ")[0] for line in diag.message_detail.splitlines()] == [
@@ -301,7 +270,7 @@ def test_what_is_harmless_is_taken_over(server: Server, application_dsn: str) ->
 def test_negative_rows_stop_the_migration_unless_accepted(application_dsn: str) -> None:
     with session(application_dsn) as db:
         db.execute(ROWS[0][0].encode())
-        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="cost is negative in 3 rows"):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=r"cost is negative \(rows: 3,"):
             migrations.migrate(application_dsn)
         migrations.migrate(f"{application_dsn}&options=-c%20pgbudget.accept_negative%3Don")
         valid = dict(

@@ -334,7 +334,7 @@ BEGIN
     RETURN QUERY
     SELECT
         'cost_tracking', r.column_name,
-        format('%s in %s rows, for example in the one with id %s', r.found, count(*), min(l.id::text)),
+        format('%s (rows: %s, for example id %s)', r.found, count(*), min(l.id::text)),
         r.remedy
     FROM public.cost_tracking AS l
     CROSS JOIN LATERAL (
