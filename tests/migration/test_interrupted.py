@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+import sqlparse
 
 from pgbudget import migrations
 from pgbudget.embedded import Server
@@ -115,6 +116,18 @@ def test_nothing_is_marked(server: Server, application_dsn: str, whole: str) -> 
     with session(application_dsn) as db:
         db.execute("DELETE FROM _yoyo_migration")
     assert migrations.migrate(application_dsn) == NAMES
+    assert dump(server, application_dsn) == whole
+
+
+def test_psql_killed_between_two_statements(server: Server, application_dsn: str, whole: str) -> None:
+    """Without a transaction around a file, a kill leaves some of its statements done: they are done again."""
+    for path in CHAIN:
+        statements = sqlparse.split(path.read_text())
+        by_hand = [n for n, statement in enumerate(statements) if "DO $do$" in statement]
+        for done in sorted({n + after for n in by_hand for after in (0, 1)} | {1, len(statements)}):
+            with session(application_dsn) as db:
+                for statement in statements[:done]:
+                    db.execute(statement.encode())
     assert dump(server, application_dsn) == whole
 
 

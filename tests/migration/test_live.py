@@ -135,17 +135,18 @@ def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, repo
 # ------------------------------------------------------------------------------------------------------- a busy ledger
 
 # The migration, and what another transaction holds that it cannot go past.
-BUSY = {
-    "0002.tables": "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')",
-    "0004.triggers": "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')",
-    "0005.validate": "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE",
-    "0007.open_holds": "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'",
-}
+BUSY = [
+    ("0002.tables", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
+    ("0002.tables", "INSERT INTO escalations (trigger_type, context) VALUES ('slow', '{}')"),
+    ("0004.triggers", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
+    ("0005.validate", "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE"),
+    ("0007.open_holds", "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'"),
+]
 
 
-@pytest.mark.parametrize(("name", "held"), BUSY.items())
+@pytest.mark.parametrize(("name", "held"), BUSY)
 def test_a_busy_ledger_stops_the_migration_cleanly(server: Server, application_dsn: str, name: str, held: str) -> None:
-    """Others go on meanwhile, and the next run resumes."""
+    """The ledger's writers go on meanwhile, and the next run resumes."""
     remaining = NAMES[NAMES.index(name) :]
     migrate_up_to(application_dsn, name)
     as_found = found(server, application_dsn)
