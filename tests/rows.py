@@ -114,11 +114,11 @@ def spend(
 
 
 def ledger(connection: Connection, row_id: UUID) -> Any:
-    """A row of the ledger: cost, service_name, metadata, created_at, expires_at, and its type out of the metadata."""
+    """A row of the ledger, its type out of the metadata, and its place, which every update changes."""
     with as_owner(connection):
         return one(
             connection,
-            "SELECT l.*, l.metadata ->> 'type' AS type FROM public.cost_tracking AS l WHERE l.id = %s",
+            "SELECT l.*, l.metadata ->> 'type' AS type, l.ctid AS place FROM public.cost_tracking AS l WHERE l.id = %s",
             row_id,
         )
 

@@ -122,7 +122,7 @@ def test_repeating_it_changes_nothing(caller: Connection, clock: Clock, argument
     clock.advance(minutes=1)
     verdict = call(caller, "extend", hold, **arguments)
     expect(verdict, reason="granted", reservation_id=hold, expires_at=before.expires_at)
-    assert ledger(caller, hold) == before
+    assert ledger(caller, hold) == before  # nor is it written anew: its place is the same
 
 
 # -------------------------------------------------------------------------------------------------------- lapsing

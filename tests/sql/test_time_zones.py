@@ -147,15 +147,8 @@ def test_a_day_counts_from_its_first_instant_to_its_last(tx: Connection, clock: 
         assert now.settled == verdict.current_total
         return verdict.current_total, now.day, verdict.resets_at
 
-    hour = timedelta(hours=1)
-    for at in (
-        starts_at,
-        starts_at + hour,
-        ends_at - hour - TICK,
-        ends_at - hour,
-        ends_at - hour + TICK,
-        ends_at - TICK,
-    ):
+    around = [timedelta(minutes=minutes) for minutes in range(0, 151, 30)]  # in these hours the clocks change
+    for at in [*(starts_at + span for span in around), *(ends_at - TICK - span for span in around)]:
         assert seen(at) == (6, day, ends_at)
     assert seen(starts_at - TICK)[0] == 1
     assert seen(ends_at)[:2] == (8, next_day)
