@@ -131,7 +131,7 @@ def test_psql_killed_between_two_statements(server: Server, application_dsn: str
     assert dump(server, application_dsn) == whole
 
 
-@pytest.mark.parametrize("name", ["0002.tables", "0004.triggers", "0005.validate"])
+@pytest.mark.parametrize("name", ["0002.pgbudget_tables", "0004.pgbudget_takeover", "0005.pgbudget_validate"])
 def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: str, whole: str, name: str) -> None:
     """What a killed run still does in the server is awaited, not raced."""
     migrate_up_to(application_dsn, name)
@@ -156,7 +156,7 @@ INDEX_IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass
 @contextmanager
 def building(dsn: str) -> Iterator[tuple[subprocess.Popen[str], Connection]]:
     """A run in the middle of CREATE INDEX CONCURRENTLY, which waits for another's transaction; and a connection."""
-    migrate_up_to(dsn, "0006.day_index")
+    migrate_up_to(dsn, "0006.pgbudget_day_index")
     with psycopg.connect(dsn) as writer, session(dsn) as watch, run(dsn) as process:
         writer.execute("INSERT INTO public.cost_tracking (cost, service_name) VALUES (0, 'slow')")
         start(process)
@@ -173,7 +173,7 @@ def test_killed_in_the_middle_of_the_index(server: Server, application_dsn: str,
         process.kill()
         process.wait(10)
     # The server ends what it was doing; the next run waits for that.
-    assert migrations.migrate(application_dsn) == ["0006.day_index", "0007.open_holds"]
+    assert migrations.migrate(application_dsn) == ["0006.pgbudget_day_index", "0007.pgbudget_open_holds"]
     assert dump(server, application_dsn) == whole
 
 
@@ -186,7 +186,7 @@ def test_an_invalid_index_is_built_anew(server: Server, application_dsn: str, wh
         assert one(watch, INDEX_IS_VALID) is False
     with session(application_dsn) as db:
         left_over = one(db, "SELECT 'public.budget_day_idx'::regclass::oid")
-        assert migrations.migrate(application_dsn) == ["0006.day_index", "0007.open_holds"]
+        assert migrations.migrate(application_dsn) == ["0006.pgbudget_day_index", "0007.pgbudget_open_holds"]
         pgtap.has_index(db, "public.cost_tracking", "budget_day_idx", ["created_at"])
         assert one(db, "SELECT 'public.budget_day_idx'::regclass::oid") != left_over
     assert dump(server, application_dsn) == whole
@@ -207,7 +207,7 @@ def test_an_invalid_index_is_built_anew_by_psql(server: Server, application_dsn:
 
 
 def test_a_stale_lock_of_yoyo_does_not_stop_the_next_run(server: Server, application_dsn: str, whole: str) -> None:
-    with run(application_dsn, die_before="0004.triggers") as process:
+    with run(application_dsn, die_before="0004.pgbudget_takeover") as process:
         start(process)
         process.wait(30)
     with session(application_dsn) as db:

@@ -136,11 +136,11 @@ def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, repo
 
 # The migration, and what another transaction holds that it cannot go past.
 BUSY = [
-    ("0002.tables", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
-    ("0002.tables", "INSERT INTO escalations (trigger_type, context) VALUES ('slow', '{}')"),
-    ("0004.triggers", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
-    ("0005.validate", "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE"),
-    ("0007.open_holds", "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'"),
+    ("0002.pgbudget_tables", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
+    ("0002.pgbudget_tables", "INSERT INTO escalations (trigger_type, context) VALUES ('slow', '{}')"),
+    ("0004.pgbudget_takeover", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
+    ("0005.pgbudget_validate", "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE"),
+    ("0007.pgbudget_open_holds", "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'"),
 ]
 
 
@@ -172,7 +172,7 @@ def test_a_busy_ledger_stops_the_migration_cleanly(server: Server, application_d
 
 def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(application_dsn: str) -> None:
     """The index waits until the transaction is over: that harms nobody, whichever way they write or reserve."""
-    migrate_up_to(application_dsn, "0006.day_index")
+    migrate_up_to(application_dsn, "0006.pgbudget_day_index")
     calls = (
         "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'direct')",
         "SELECT can_proceed FROM check_and_reserve_budget(1, 'table')",
@@ -195,7 +195,7 @@ def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(applica
 def test_autovacuum_gives_way() -> None:
     """It does so only for whoever waits longer than a try for a strong lock does."""
     with Server(settings={"fsync": "off", "autovacuum_naptime": "1s"}) as server, session(server.dsn()) as db:
-        migrate_up_to(server.dsn(), "0003.functions")
+        migrate_up_to(server.dsn(), "0003.pgbudget_functions")
         db.execute(
             """ALTER TABLE cost_tracking SET (
                 autovacuum_vacuum_insert_threshold = 1, autovacuum_vacuum_insert_scale_factor = 0,

@@ -245,7 +245,7 @@ def test_the_migration_stops_before_it_changes_anything(server: Server, applicat
         assert len(remedies) == 4
         with pytest.raises(AssertionError, match="cannot be taken over"):
             psql(server, application_dsn, CHAIN[1])
-        assert migrations.rollback(application_dsn, all=True) == ["0001.schema"]
+        assert migrations.rollback(application_dsn, all=True) == ["0001.pgbudget_schema"]
         assert found(server, application_dsn) == as_found
 
         for remedy in remedies:

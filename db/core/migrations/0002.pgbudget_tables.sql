@@ -1,4 +1,4 @@
--- depends: 0001.schema
+-- depends: 0001.pgbudget_schema
 -- The application's tables: each is made where it is missing, and taken over with its rows where it is there.
 -- Every change is made only where it is needed, so that the file may run again after a crash.
 

@@ -1,24 +1,6 @@
 SET search_path = pg_catalog, pg_temp;
 
--- Undone already, but still marked: the handover's function has its name again, and is not the one to drop.
-DO $do$
-BEGIN
-    IF EXISTS (
-        SELECT
-        FROM pg_proc AS p
-        WHERE
-            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-            AND p.prosrc NOT LIKE '%budget.reserve(%'
-    ) THEN
-        ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb)
-        RENAME TO check_and_reserve_budget_before_pgbudget;
-    END IF;
-END
-$do$;
-
 -- begin compiled
-DROP FUNCTION IF EXISTS public.check_and_reserve_budget(numeric, text, jsonb);
-
 DROP VIEW IF EXISTS budget.invariants;
 
 DROP VIEW IF EXISTS budget.daily_spend;
@@ -165,33 +147,5 @@ DROP FUNCTION IF EXISTS budget._iso(timestamptz);
 
 DROP FUNCTION IF EXISTS budget._now();
 -- end compiled
-
--- The handover's own function comes back under its name, with the rights and the comment it had.
-DO $do$
-DECLARE
-    c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
-    c_kept CONSTANT text := 'pgbudget kept this: ';
-    v_comment text := obj_description(c_old, 'pg_proc');
-    v_kept jsonb;
-    v_grant record;
-BEGIN
-    IF c_old IS NULL THEN
-        RETURN;
-    END IF;
-    IF starts_with(v_comment, c_kept) THEN
-        v_kept := substr(v_comment, length(c_kept) + 1);
-        EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, v_kept ->> 'comment');
-    END IF;
-    FOR v_grant IN
-        SELECT g."to" AS grantee, CASE WHEN g.grantable THEN 'WITH GRANT OPTION' ELSE '' END AS with_option
-        FROM jsonb_to_recordset(v_kept -> 'grants') AS g ("to" text, grantable boolean)
-        WHERE g."to" = 'PUBLIC' OR to_regrole(g."to") IS NOT NULL -- a role may have been dropped since
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s %s', c_old, v_grant.grantee, v_grant.with_option);
-    END LOOP;
-    ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
-    RENAME TO check_and_reserve_budget;
-END
-$do$;
 
 RESET search_path;

@@ -1,4 +1,4 @@
--- depends: 0005.validate
+-- depends: 0005.pgbudget_validate
 -- transactional: false
 -- One plain index finds the day. It is built while everyone goes on writing.
 

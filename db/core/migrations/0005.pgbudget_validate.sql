@@ -1,4 +1,4 @@
--- depends: 0004.triggers
+-- depends: 0004.pgbudget_takeover
 -- Old rows are held against the new rules. Plain writers go on meanwhile.
 
 SET search_path = pg_catalog, pg_temp;

@@ -1,5 +1,5 @@
--- depends: 0002.tables
--- All functions and views, compiled from the files that are named. Takes no lock on a table of the application.
+-- depends: 0002.pgbudget_tables
+-- All functions and views but the one that the application calls by name, compiled from the files that are named. Takes no lock on a table of the application.
 
 SET search_path = pg_catalog, pg_temp;
 
@@ -11,8 +11,8 @@ BEGIN
         SELECT p.oid
         FROM pg_proc AS p
         WHERE
-            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-            OR (p.pronamespace = 'budget'::regnamespace AND (NOT starts_with(p.proname, '_') OR p.proname = '_reading'))
+            p.pronamespace = 'budget'::regnamespace
+            AND (NOT starts_with(p.proname, '_') OR p.proname = '_reading')
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
@@ -3033,54 +3033,6 @@ BEGIN
 END
 $function$;
 
--- The handover's own function, where it is there, gives its name to ours and is kept beside it.
-DO $do$
-BEGIN
-    IF EXISTS (
-        SELECT
-        FROM pg_proc AS p
-        WHERE
-            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-            AND p.prosrc NOT LIKE '%budget.reserve(%'
-    ) THEN
-        ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb)
-        RENAME TO check_and_reserve_budget_before_pgbudget;
-    END IF;
-END
-$do$;
-
--- begin functions/check_and_reserve_budget.sql
-CREATE OR REPLACE FUNCTION public.check_and_reserve_budget(
-    p_estimated_cost numeric,
-    p_service_name text,
-    p_metadata jsonb DEFAULT '{}'
-)
-RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid)
-LANGUAGE plpgsql
-VOLATILE
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET row_security = off
-AS $function$
-BEGIN
-    RETURN QUERY
-    SELECT v.can_proceed, v.current_total, v.reservation_id
-    FROM budget.reserve(p_estimated_cost, p_service_name, p_metadata) AS v;
-END
-$function$;
-
-REVOKE ALL ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO budget_caller;
-COMMENT ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) IS
-'Three columns of budget.reserve, for callers that know nothing of schema budget. One row.
-
-p_estimated_cost  in the currency of the limits; at most 12 decimals, rounded up
-p_service_name    who will spend it, 1 to 200 characters
-p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
-
-Errors and locks: those of budget.reserve.';
--- end functions/check_and_reserve_budget.sql
-
 DO $do$
 DECLARE
     c_found CONSTANT oid[] := current_setting('pgbudget.found');
@@ -3090,10 +3042,7 @@ BEGIN
         SELECT p.oid::regprocedure AS function_name, a.grantee::regrole AS grantee
         FROM pg_proc AS p, aclexplode(p.proacl) AS a
         WHERE
-            (
-                p.pronamespace = 'budget'::regnamespace
-                OR p.oid = 'public.check_and_reserve_budget(numeric, text, jsonb)'::regprocedure
-            )
+            p.pronamespace = 'budget'::regnamespace
             AND (p.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
             AND a.grantee NOT IN (
                 0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
@@ -3110,47 +3059,6 @@ BEGIN
             AND a.grantee NOT IN (0, c.relowner, 'budget_reader'::regrole)
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
-    END LOOP;
-END
-$do$;
-
--- Whoever could call the handover's function and write the ledger himself keeps his way to reserve, except anon. The
--- old function is for nobody: it decides by rules of its own. Its rights are noted in its comment, for the way back.
-DO $do$
-DECLARE
-    c_old CONSTANT regprocedure := to_regprocedure('public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)');
-    v_kept jsonb;
-    v_role text;
-BEGIN
-    IF c_old IS NULL OR obj_description(c_old, 'pg_proc') LIKE 'pgbudget kept this: %' THEN
-        RETURN;
-    END IF;
-    FOR v_role IN
-        SELECT quote_ident(r.rolname)
-        FROM pg_roles AS r
-        WHERE
-            NOT r.rolsuper
-            AND r.rolname <> 'anon'
-            AND r.rolname !~ '^pg_'
-            AND has_function_privilege(r.oid, c_old, 'EXECUTE')
-            AND has_table_privilege(r.oid, 'public.cost_tracking', 'INSERT')
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO %s', v_role);
-    END LOOP;
-    SELECT
-        jsonb_build_object(
-            'comment', obj_description(c_old, 'pg_proc'),
-            'grants', coalesce(jsonb_agg(jsonb_build_object(
-                'to', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
-                'grantable', a.is_grantable
-            )), '[]')
-        )
-    INTO v_kept
-    FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-    WHERE p.oid = c_old AND a.grantee <> p.proowner;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', c_old, 'pgbudget kept this: ' || v_kept::text);
-    FOR v_role IN SELECT g.value ->> 'to' FROM jsonb_array_elements(v_kept -> 'grants') AS g LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_old, v_role);
     END LOOP;
 END
 $do$;

@@ -1,4 +1,4 @@
--- depends: 0006.day_index
+-- depends: 0006.pgbudget_day_index
 -- The holds that another writer left open today lapse like every other from now on; older ones are history.
 
 SET search_path = pg_catalog, pg_temp;
