@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -27,6 +28,15 @@ def bound(connection: Connection) -> Connection:
     """Let no statement of this connection run for ever, so that no thread that waits for one does."""
     connection.execute(f"SET statement_timeout = {int(SECONDS * 1000)}".encode())
     return connection
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Look again and again until the condition holds, but not for ever; `what` says what was waited for."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for {what}")
+        time.sleep(0.002)
 
 
 class Crowd:

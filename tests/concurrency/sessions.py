@@ -5,7 +5,6 @@ A statement is started in the session's own thread; whether it waits, and for wh
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, Generic
 
 from psycopg.pq import TransactionStatus
 
-from tests.race import SECONDS, Connection, Job, T, bound
+from tests.race import SECONDS, Connection, Job, T, bound, until
 
 
 class Step(Generic[T]):
@@ -25,14 +24,14 @@ class Step(Generic[T]):
 
     def waits_for(self, *holders: Session) -> None:
         """See the server say that the statement waits for these sessions, among others perhaps."""
-        deadline = time.monotonic() + SECONDS
         wanted = {holder.pid for holder in holders}
-        while not wanted <= (blockers := self._session.blockers()):
+
+        def seen() -> bool:
             if self._future.done():
                 raise AssertionError(f"it was to wait, and went on: {self._future.result()}")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"it was to wait for {wanted}, and waits for {blockers or 'no one'}")
-            time.sleep(0.002)
+            return wanted <= self._session.blockers()
+
+        until(seen, f"a session to be blocked by {wanted}")
 
     def result(self) -> T:
         """Its answer or its error."""

@@ -23,7 +23,7 @@ from tests.concurrency.calls import (
     value,
 )
 from tests.concurrency.sessions import Session
-from tests.race import Connection, Crowd, Job
+from tests.race import Connection, Crowd, Job, until
 
 Open = Callable[[], Session]
 
@@ -79,8 +79,7 @@ def test_a_freeze_stops_every_decision_after_it_and_no_ending(db: Connection, cr
         return run
 
     def admin(connection: Connection) -> list[str]:
-        while value(connection, "SELECT count(*) FROM public.cost_tracking") < 5 * CLIENTS:
-            pass
+        until(lambda: value(connection, "SELECT count(*) FROM public.cost_tracking") > 5 * CLIENTS, "a few grants")
         freeze("stop")(connection)
         return []
 
@@ -121,7 +120,7 @@ def test_many_freezes_are_one(db: Connection, crowd: Callable[[int], Crowd]) -> 
     clients = crowd(CLIENTS)
     for number in range(1, 11):
         [frozen] = set(clients.race([freeze(f"reason {n}") for n in range(CLIENTS)]))
-        assert frozen == rows.one(db, "SELECT frozen, frozen_reason, %s AS since FROM budget.status", frozen.since)
+        assert frozen[:2] == rows.one(db, "SELECT frozen, frozen_reason FROM budget.status")
         [unfrozen] = set(clients.race([call("unfreeze")] * CLIENTS))
         assert not unfrozen.frozen
         noted = [e.kind for e in rows.escalations(db) if e.kind != "budget_limits_changed"]

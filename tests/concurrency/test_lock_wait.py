@@ -84,7 +84,7 @@ def test_the_callers_own_shorter_bound_holds(db: Connection, session: Open, hold
             state, seconds, lock_timeout = caller.do(wait(job(hold), "100ms"))
             idle.rollback()
         assert (state, lock_timeout) == ("55P03" if name in waiting else None, "100ms"), name
-        assert 0.1 <= seconds < 2 or name not in waiting, name
+        assert 0.1 <= seconds < 4 or name not in waiting, name
 
 
 def test_without_one_the_bound_is_five_seconds_and_then_all_goes_on(
@@ -98,7 +98,7 @@ def test_without_one_the_bound_is_five_seconds_and_then_all_goes_on(
         assert total(db) == len(jobs)
         idle.rollback()
     assert [(w.sqlstate, w.lock_timeout) for w in waits] == [("55P03", "0"), ("55P03", "1min")] * len(CALLS)
-    assert all(5 <= w.seconds < 8 for w in waits)
+    assert all(5 <= w.seconds < 9 for w in waits)
     assert {w.sqlstate for w in clients.race(jobs)} == {None}
 
 
