@@ -12,6 +12,7 @@ from pytest_postgresql.executors import NoopExecutor
 from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests.conftest import Endpoint
+from tests.migration.support import CHAIN
 from tests.rows import Connection
 from tests.security.calls import populate
 
@@ -31,7 +32,17 @@ ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO anon, authenticated, "Web User";
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO anon, authenticated, "Web User";
 """
 
+CONCURRENT = b"-- transactional: false"
+
 Login = Callable[[str], Connection]
+
+
+def run_again(connection: Connection) -> None:
+    """The chain's files once more, as a DBA runs them with psql, or a run after a crash that left them unmarked."""
+    for file in CHAIN:
+        text = file.read_bytes()
+        if CONCURRENT not in text:  # an index without rights of its own
+            connection.execute(text)
 
 
 @pytest.fixture(scope="module")

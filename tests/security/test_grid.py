@@ -10,13 +10,11 @@ from pathlib import Path
 
 import psycopg
 
-from pgbudget import migrations
 from tests.rows import Connection
 from tests.security.calls import CALLS, TABLES, VIEWS
-from tests.security.conftest import PLAIN, PLATFORM
+from tests.security.conftest import PLAIN, PLATFORM, run_again
 
 GRID = Path(__file__).with_name("grid.txt")
-FUNCTIONS = next((migrations.series_dir() / "migrations").glob("*.functions.sql"))
 
 Grid = dict[str, dict[str, str]]
 
@@ -104,5 +102,5 @@ def test_on_a_hosted_platform(hosted: Connection) -> None:
 
 def test_after_the_functions_were_replaced(hosted: Connection) -> None:
     with hosted.transaction(force_rollback=True):
-        hosted.execute(FUNCTIONS.read_bytes())
+        run_again(hosted)
         assert tried(hosted, PLAIN + PLATFORM) == committed(PLAIN + PLATFORM)
