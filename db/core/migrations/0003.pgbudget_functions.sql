@@ -1,10 +1,11 @@
 -- depends: 0002.pgbudget_tables
--- All functions and views but the one that the application calls by name, compiled from the files that are named. Takes no lock on a table of the application.
+-- All functions and views but the one that the application calls by name, compiled from the files that are named. Takes
+-- no lock on a table of the application.
 
 SET search_path = pg_catalog, pg_temp;
 
 -- What is here already has the rights that its DBA wants. What is made below has those that default privileges give, and
--- loses them at the end; so does every internal function, which is for nobody, but _reading, which the views call.
+-- loses them at the end; so does every internal function, which is for nobody, except what the views call.
 DO $do$
 BEGIN
     PERFORM set_config('pgbudget.found', array(
@@ -12,7 +13,7 @@ BEGIN
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname = '_reading')
+            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_reading', '_window'))
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
