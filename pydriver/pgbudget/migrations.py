@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from glob import escape
@@ -45,6 +46,27 @@ LOCK_KEY = int.from_bytes(b"pgb-migr", "big")
 
 _BOOKKEEPING = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 _POLL_SECONDS = 0.2
+
+ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
+
+_CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
+_FOR_PSQL = """\
+-- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection.
+-- It stops at the first error; running it again resumes. `pgbudget migrate` afterwards changes nothing and marks them.
+\\set ON_ERROR_STOP on
+
+{chain}"""
+_ONE_BATCH = """\
+-- pgbudget, the migrations of series {series} in their order and in one transaction: all of it happens, or nothing.
+-- The index is built plainly, because CREATE INDEX CONCURRENTLY cannot be in a transaction: a ledger that is there
+-- already is closed to everyone from the second migration on until the end. If it is big or busy, do not use this.
+-- `pgbudget migrate` afterwards changes nothing and marks them.
+
+BEGIN;
+
+{chain}
+COMMIT;
+"""
 
 OnStep = Callable[[str], None]
 
@@ -78,7 +100,13 @@ def pending(dsn: str, series: str = "core") -> list[str]:
 
 
 def migrate(
-    dsn: str, *, series: str = "core", on_step: OnStep | None = None, lock_wait_seconds: float = 60.0
+    dsn: str,
+    *,
+    series: str = "core",
+    grant_to: Sequence[str] = (),
+    accept_negative: bool = False,
+    on_step: OnStep | None = None,
+    lock_wait_seconds: float = 60.0,
 ) -> list[str]:
     """Apply what is pending and return the names applied, in order.
 
@@ -87,19 +115,55 @@ def migrate(
     Args:
         dsn: libpq URI or keyword string of a direct connection; what it leaves out comes from libpq's environment.
         series: which chain.
+        grant_to: roles that are granted budget_caller afterwards, those aside that have it.
+        accept_negative: take negative rows of the ledger over as they are, instead of stopping at them.
         on_step: called with a migration's name before it runs.
         lock_wait_seconds: how long to wait for another run in this database.
 
     Raises:
+        BudgetError: if there is no role of a name in `grant_to`, before anything is done.
         psycopg.Error: if a migration fails; its message begins with the migration's name.
         MigrationLocked: if the other run was not done in time.
     """
     migrations = _read(series)
+    require_roles(dsn, grant_to)
     with _exclusive(dsn, lock_wait_seconds) as backend:
+        backend.accept_negative = accept_negative
         todo = list(backend.to_apply(migrations))
         for migration in todo:
             _run(backend.apply_one, migration, on_step)
+        for role in grant_to:
+            backend.grant_caller(role)
     return [m.id for m in todo]
+
+
+def require_roles(dsn: str, roles: Sequence[str]) -> None:
+    """BudgetError that names those of the roles that the cluster does not have."""
+    if roles:
+        with _Backend.open(dsn) as backend:
+            found = backend.connection.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s::name[])", [list(roles)]
+            )
+            unknown = sorted({*roles} - {name for (name,) in found})
+        if unknown:
+            raise BudgetError(
+                f"there is no role {', '.join(map(repr, unknown))} to grant budget_caller to",
+                hint="Nothing was changed. CREATE ROLE makes one; names are taken as they are, capitals and all.",
+            )
+
+
+def script(series: str = "core", *, single_transaction: bool = False) -> str:
+    """Return the whole chain as one file of plain SQL, for those who have psql or an editor and nothing else.
+
+    Args:
+        series: which chain.
+        single_transaction: for editors that send a file as one batch, which is one transaction: indexes are built
+            plainly, because CONCURRENTLY cannot be in one. Else the file is for psql, and stops at the first error.
+    """
+    chain = "\n".join(Path(migration.path).read_text() for migration in topological_sort(_read(series)))
+    if single_transaction:
+        return _ONE_BATCH.format(series=series, chain=_CONCURRENTLY.sub(r"\1", chain))
+    return _FOR_PSQL.format(series=series, chain=chain)
 
 
 def rollback(
@@ -198,6 +262,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     """yoyo's psycopg backend with our locks, and with its tables pinned to one schema."""
 
     connection: psycopg.Connection[Any]
+    accept_negative = False
 
     @classmethod
     def open(cls, dsn: str) -> _Backend:
@@ -212,8 +277,10 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         # Where yoyo finds its tables, else where it would make them. Pinned, because a migration that creates a
         # schema named like the role would move the first schema of "$user" under a run.
         for (schema,) in connection.execute(
-            """SELECT quote_ident(coalesce((SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n
-                   ON n.oid = c.relnamespace WHERE c.oid = to_regclass('_yoyo_migration')), current_schema()))"""
+            """SELECT quote_ident(coalesce(
+                   (SELECT n.nspname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                    WHERE c.oid = to_regclass('_yoyo_migration')::oid),
+                   current_schema()::text))"""
         ):
             self.schema = schema  # yoyo sets it as the search path
         if self.schema is None:
@@ -228,6 +295,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """
         twin: _Backend = super().copy()
         twin.connection.execute("SELECT pg_advisory_lock_shared(%s)", [LOCK_KEY])
+        if self.accept_negative:
+            twin.connection.execute(ACCEPT_NEGATIVE)
         twin.connection.cursor_factory = _StepCursor
         return twin
 
@@ -313,6 +382,11 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         for table, role in exposed:
             statement = sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), sql.Identifier(role))
             self.connection.execute(statement)
+
+    def grant_caller(self, role: str) -> None:
+        # Asked first: to grant what is granted already needs the right to grant it.
+        if not self._value("SELECT pg_has_role(%s::name, 'budget_caller'::name, 'MEMBER'::text)", role):
+            self.connection.execute(sql.SQL("GRANT budget_caller TO {}").format(sql.Identifier(role)))
 
     def drop_bookkeeping_if_ours(self) -> None:
         ours = [m.id for series in known_series() for m in _read(series)]

@@ -11,7 +11,7 @@ import psycopg
 from pgbudget.cli._common import FAILED, REFUSED, USAGE, complain
 from pgbudget.cli.demo import demo
 from pgbudget.cli.route import route
-from pgbudget.cli.schema import migrate, rollback
+from pgbudget.cli.schema import migrate, rollback, sql
 from pgbudget.cli.state import status
 from pgbudget.embedded import EmbeddedError
 from pgbudget.errors import BudgetError, DatabaseBehind
@@ -72,5 +72,5 @@ def app() -> None:
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
 
 
-for command in (demo, migrate, rollback, status, route):
+for command in (demo, migrate, rollback, status, route, sql):
     app.add_command(command)

@@ -1,11 +1,13 @@
-"""`pgbudget migrate` and `pgbudget rollback`."""
+"""`pgbudget migrate`, `pgbudget rollback` and `pgbudget sql`."""
 
 from __future__ import annotations
 
 import click
 
 from pgbudget import migrations
-from pgbudget.cli._common import dsn_option, json_option, out, print_json
+from pgbudget.cli._common import OK, REFUSED, dsn_option, json_option, out, print_json
+from pgbudget.cli._plan import plan_as_json, show_plan
+from pgbudget.plan import plan
 
 _series_option = click.option(
     "--series",
@@ -27,22 +29,56 @@ _wait_option = click.option(
 @click.command()
 @dsn_option
 @_series_option
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done to this database, and change nothing.")
+@click.option(
+    "--grant-to", metavar="ROLE", multiple=True, help="Then grant budget_caller to this role; may be repeated."
+)
+@click.option("--accept-negative", is_flag=True, help="Take negative rows of the ledger over, instead of stopping.")
 @_wait_option
 @json_option
-def migrate(*, dsn: str, series: str, lock_wait: float, as_json: bool) -> None:
+@click.pass_context
+def migrate(
+    ctx: click.Context,
+    *,
+    dsn: str,
+    series: str,
+    only_plan: bool,
+    grant_to: tuple[str, ...],
+    accept_negative: bool,
+    lock_wait: float,
+    as_json: bool,
+) -> None:
     """Install pgbudget in a database, or bring it up to date.
 
     Applies the migrations that are pending, in order; again does nothing. Safe to run from several places at once
     and after an interrupted run. The state is yoyo's, so plain `yoyo apply` on the same files may be mixed with
     this. Connect directly, not through a transaction pooler, as a role that may create a schema and roles.
+
+    --plan looks at this very database and exits with 1 when something would stop the run.
     """
     console = out()
+    if only_plan:
+        found = plan(dsn, series=series, grant_to=grant_to, accept_negative=accept_negative)
+        if as_json:
+            print_json(plan_as_json(found))
+        else:
+            show_plan(console, found)
+        ctx.exit(REFUSED if found.stops else OK)
     step = None if as_json else lambda name: console.print(f"applying {name}", markup=False)
-    applied = migrations.migrate(dsn, series=series, on_step=step, lock_wait_seconds=lock_wait)
+    applied = migrations.migrate(
+        dsn,
+        series=series,
+        grant_to=grant_to,
+        accept_negative=accept_negative,
+        on_step=step,
+        lock_wait_seconds=lock_wait,
+    )
     if as_json:
-        print_json({"applied": applied})
-    else:
-        console.print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
+        print_json({"applied": applied, "granted_to": list(grant_to)} if grant_to else {"applied": applied})
+        return
+    console.print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
+    for role in grant_to:
+        console.print(f"{role} is a member of budget_caller", markup=False)
 
 
 @click.command()
@@ -67,3 +103,19 @@ def rollback(*, dsn: str, series: str, count: int, everything: bool, lock_wait: 
         print_json({"rolled_back": undone})
     else:
         console.print(f"{len(undone)} rolled back" if undone else "nothing to roll back")
+
+
+@click.command()
+@_series_option
+@click.option(
+    "--single-transaction",
+    is_flag=True,
+    help="For an editor that sends one batch: the index is built plainly, and the ledger is closed meanwhile.",
+)
+def sql(series: str, single_transaction: bool) -> None:
+    """Print all migrations as one file of plain SQL.
+
+    For psql -f, where nothing else can be installed. `pgbudget migrate` afterwards changes nothing and marks them as
+    applied.
+    """
+    click.echo(migrations.script(series, single_transaction=single_transaction), nl=False)

@@ -1,0 +1,154 @@
+"""What a migration run would do to one very database, found out without doing any of it.
+
+A series says so itself, in `plan.sql` beside its migrations. That is PL/pgSQL, because the tables that it reads may be
+missing or of another shape, and so is the check of what stands in the way, which the migration itself runs. Both are
+made as functions in `pg_temp`, where no other session sees them, and rolled back with their transaction: the server
+promises that nothing stays. A second wording of the check, as a query that only reads, could come to differ from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from pgbudget import migrations
+
+_PREFLIGHT = "functions/_internal/_preflight.sql"
+
+# Prepared transactions have no process, and hold their locks until somebody ends them. The lock that each holds on its
+# own number says which one it is.
+_BUSY = """
+SELECT
+    l.pid, coalesce(a.usename, p.owner)::text AS role, coalesce(a.application_name, '') AS application,
+    coalesce(a.state, 'prepared transaction ' || p.gid) AS state, coalesce(a.xact_start, p.prepared) AS since,
+    array_agg(DISTINCT c.relname || ': ' || l.mode || CASE WHEN l.granted THEN '' ELSE ' (waiting)' END) AS locks,
+    left(coalesce(a.query, ''), 500) AS query
+FROM pg_locks AS l
+JOIN pg_class AS c ON c.oid = l.relation
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+LEFT JOIN pg_locks AS own
+    ON l.pid IS NULL AND own.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
+    AND own.locktype = 'transactionid'
+LEFT JOIN pg_prepared_xacts AS p ON p.transaction = own.transactionid
+WHERE
+    l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND c.relnamespace = 'public'::regnamespace
+    AND c.relname IN ('cost_tracking', 'escalations', 'work_orders', 'system_config', 'proposer_configs')
+    AND l.pid IS DISTINCT FROM pg_backend_pid()
+GROUP BY
+    l.pid, a.usename, a.application_name, a.state, a.xact_start, a.query,
+    p.owner, p.gid, p.prepared
+ORDER BY since, l.pid
+"""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that a migration does here, that is to be expected of it, or that stops it.
+
+    Attributes: `migration` (None for what comes after all of them); `kind`, one of 'does', 'expect', 'stops'; `note`;
+    `remedy`, for what stops.
+    """
+
+    migration: str | None
+    kind: str
+    note: str
+    remedy: str | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A transaction that holds locks on the application's tables, or waits for them.
+
+    Attributes: `pid` (None for a prepared transaction), `role`, `application`, `state`, `since`, `locks`, `query`.
+    The server hides other roles' times and queries from those who may not see them.
+    """
+
+    pid: int | None
+    role: str | None
+    application: str
+    state: str | None
+    since: datetime | None
+    locks: list[str]
+    query: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `pgbudget.migrations.migrate` would do.
+
+    Attributes: `database` and `role` that were asked; `pending` migrations in order; `notes` on them; `grant_to`, the
+    roles that get budget_caller afterwards; `busy`, who uses the tables at this moment.
+    """
+
+    database: str
+    role: str
+    pending: list[str]
+    notes: list[Note]
+    grant_to: list[str]
+    busy: list[Session]
+
+    @property
+    def stops(self) -> list[Note]:
+        """Return what would stop the run; nothing may."""
+        return [note for note in self.notes if note.kind == "stops"]
+
+
+def plan(dsn: str, *, series: str = "core", grant_to: Sequence[str] = (), accept_negative: bool = False) -> Plan:
+    """Return what `migrate` with the same arguments would do to this database now. Changes nothing.
+
+    Raises:
+        BudgetError: if there is no role of a name in `grant_to`.
+        psycopg.Error: if the database cannot be asked, as on a standby.
+    """
+    migrations.require_roles(dsn, grant_to)
+    pending = migrations.pending(dsn, series)
+    with psycopg.connect(dsn, fallback_application_name="pgbudget plan") as connection:
+        try:
+            # As in a migration, nothing planted in the DBA's own search path is called. Reading a big ledger may take
+            # longer than a role's queries may, but nobody is waited for.
+            connection.execute("SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0")
+            connection.execute("SET LOCAL lock_timeout = '5s'")
+            if accept_negative:
+                connection.execute(migrations.ACCEPT_NEGATIVE)
+            return Plan(
+                database=connection.info.dbname,
+                role=connection.info.user,
+                pending=pending,
+                notes=_notes(connection, series, pending, grant_to),
+                grant_to=list(grant_to),
+                busy=_busy(connection) if pending else [],
+            )
+        finally:
+            connection.rollback()
+
+
+def _notes(connection: psycopg.Connection[Any], series: str, pending: list[str], grant_to: Sequence[str]) -> list[Note]:
+    folder = migrations.series_dir(series)
+    questions = folder / "plan.sql"
+    if not questions.is_file():
+        return [Note(name, "does", _heading(folder / "migrations" / f"{name}.sql"), None) for name in pending]
+    preflight = (folder / _PREFLIGHT).read_text().replace("budget._preflight", "pg_temp._preflight")
+    connection.execute(preflight.encode() + questions.read_bytes())
+    names = {name[:4]: name for name in pending}
+    rows = connection.execute("SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)])
+    return [Note(names.get(number), kind, note, remedy) for number, kind, note, remedy in rows]
+
+
+def _heading(migration: Path) -> str:
+    """Return the comment that a migration opens with, without yoyo's directives."""
+    comment = takewhile(lambda line: line.startswith("--"), migration.read_text().splitlines())
+    return " ".join(line[2:].strip() for line in comment if not re.match("-- [a-z]+:", line))
+
+
+def _busy(connection: psycopg.Connection[Any]) -> list[Session]:
+    with connection.cursor(row_factory=class_row(Session)) as cursor:
+        return cursor.execute(_BUSY).fetchall()
