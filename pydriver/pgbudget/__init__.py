@@ -1,11 +1,11 @@
 """A spend limit that PostgreSQL itself enforces: reserve the estimated cost, then settle or cancel it.
 
 with Budget("postgresql:///app") as budget:
-    if hold := budget.reserve(Decimal("0.25"), "summaries").reservation_id:  # None when refused
-        budget.settle(hold, call_the_model())
+    with budget.hold(Decimal("0.25"), "summaries") as hold:  # Refused if there is no room
+        hold.settle(call_the_model())
 """
 
-from pgbudget.budget import Budget
+from pgbudget.budget import AsyncBudget, Budget
 from pgbudget.errors import (
     AmountOutOfRange,
     BadConfiguration,
@@ -17,32 +17,45 @@ from pgbudget.errors import (
     LockTimeout,
     MigrationLocked,
     MissingRollback,
+    Refused,
     ReservationMismatch,
     UndeliveredSettlement,
     UnknownReservation,
+    Unsettled,
     WrongIsolationLevel,
 )
-from pgbudget.results import Outcome, Retry, Routing, Status, Verdict
+from pgbudget.hold import AsyncHold, Hold
+from pgbudget.results import Event, Expired, Freeze, History, Limits, Outcome, Retry, Routing, Status, Verdict
 
 __all__ = [
     "AmountOutOfRange",
+    "AsyncBudget",
+    "AsyncHold",
     "BadConfiguration",
     "Budget",
     "BudgetError",
     "DatabaseBehind",
+    "Event",
+    "Expired",
+    "Freeze",
+    "History",
+    "Hold",
     "HoldStateError",
     "InTransaction",
     "InvalidArgument",
+    "Limits",
     "LockTimeout",
     "MigrationLocked",
     "MissingRollback",
     "Outcome",
+    "Refused",
     "ReservationMismatch",
     "Retry",
     "Routing",
     "Status",
     "UndeliveredSettlement",
     "UnknownReservation",
+    "Unsettled",
     "Verdict",
     "WrongIsolationLevel",
 ]

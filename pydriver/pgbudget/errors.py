@@ -4,10 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import copyreg
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, overload
+from uuid import UUID
 
 import psycopg
+
+from pgbudget.results import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pgbudget.budget import AsyncBudget, Budget
+
+POSTING = ("settle", "cancel", "record")
+"""They report what has happened already: one that is not delivered must not get lost."""
 
 
 class BudgetError(Exception):
@@ -22,6 +32,10 @@ class BudgetError(Exception):
     def __init__(self, message: str, *, detail: str | None = None, hint: str | None = None) -> None:
         super().__init__("\n".join([message, *(f"{k}: {v}" for k, v in (("DETAIL", detail), ("HINT", hint)) if v)]))
         self.message, self.detail, self.hint = message, detail, hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are otherwise unpickled by calling the class with the text alone.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class InvalidArgument(BudgetError):
@@ -88,29 +102,63 @@ class MissingRollback(BudgetError):
     """A migration to be rolled back has no rollback file. Nothing was changed."""
 
 
+class Refused(BudgetError):
+    """A `hold` block was not entered, because there is no room; `verdict` says why, and when to try again."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(
+            f"the reservation was refused: {verdict.reason}",
+            detail=f"The total is {verdict.current_total}, the limit {verdict.limit_amount}.",
+            hint=f"Try again at {verdict.retry_at}." if verdict.retry_at else None,
+        )
+        self.verdict = verdict
+
+
+class Unsettled(BudgetError):
+    """A `hold` block ended without settling. Its hold counts until it lapses: what it stood for may have been spent."""
+
+    def __init__(self, reservation_id: UUID) -> None:
+        super().__init__(
+            f"the block ended without settling hold {reservation_id}, which counts until it lapses",
+            hint="End the block with hold.settle(actual), or with hold.cancel() if nothing was spent.",
+        )
+        self.reservation_id = reservation_id
+
+
 class UndeliveredSettlement(BudgetError):
     """A settle, cancel or record that did not get through: the money is spent (or free) and the ledger may not know.
 
-    `function` and `arguments` (keyword arguments, money as Decimal) are all that is needed to deliver it later:
-    `getattr(budget, error.function)(**error.arguments)`. Delivering it twice is harmless.
+    `function` and `arguments` (keyword arguments, money as Decimal) are all that is needed to deliver it later, by
+    `deliver` or by another process: the error can be pickled. Delivering it twice is harmless.
     """
 
     def __init__(self, function: str, arguments: Mapping[str, Any], cause: psycopg.Error) -> None:
         super().__init__(
             f"{function} could not be delivered: {cause}",
             detail=", ".join(f"{name}={value}" for name, value in arguments.items()),
-            hint="Keep function and arguments of this error and call again; delivering it twice is harmless.",
+            hint="Keep this error and call its deliver(budget) later; delivering it twice is harmless.",
         )
         self.function, self.arguments = function, dict(arguments)
+
+    @overload
+    def deliver(self, budget: Budget) -> Outcome: ...
+    @overload
+    def deliver(self, budget: AsyncBudget) -> Coroutine[Any, Any, Outcome]: ...
+    def deliver(self, budget: Budget | AsyncBudget) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """Make the call again, with any client that reaches the same database; `AsyncBudget` has it awaited."""
+        outcome: Outcome | Coroutine[Any, Any, Outcome] = getattr(budget, self.function)(**self.arguments)
+        return outcome
 
 
 _BY_SQLSTATE = {error.sqlstate: error for error in BudgetError.__subclasses__() if error.sqlstate}
 
 
-def translated(error: psycopg.Error) -> BudgetError | None:
-    """The exception for a psycopg error whose SQLSTATE is one of ours, else None."""
+def translated(error: BaseException, function: str, arguments: Mapping[str, Any]) -> BaseException:
+    """Return the exception to raise for an error of this call: one of ours, else the error itself."""
+    if not isinstance(error, psycopg.Error):
+        return error
+    if function in POSTING and isinstance(error, psycopg.OperationalError):
+        return UndeliveredSettlement(function, arguments, error)
     kind = _BY_SQLSTATE.get(error.sqlstate or "")
-    if kind is None:
-        return None
     diag = error.diag
-    return kind(diag.message_primary or str(error), detail=diag.message_detail, hint=diag.message_hint)
+    return kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint) if kind else error

@@ -1,9 +1,9 @@
-"""What the functions answer, column by column. The field names are the SQL column lists."""
+"""What the functions answer, column by column: the field names are the SQL column lists. And what `on_event` hears."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -86,6 +86,49 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """What one call of `expire` has marked."""
+
+    expired: int
+    """Holds; call again until it is 0."""
+    released: Decimal
+    """The money that they gave back; 0 where `on_expiry` is `keep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the calls of a service have cost."""
+
+    estimate: Decimal | None
+    """None without samples."""
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force; None for a cap that is absent."""
+
+    daily_soft_cap: Decimal | None
+    daily_hard_cap: Decimal | None
+    emergency_kill: Decimal
+    """The limit."""
+    timezone: str
+    reservation_ttl: timedelta
+    on_expiry: str
+    """What lapsing does to a hold's money: `release` or `keep`."""
+    exempt_services: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The kill switch."""
+
+    frozen: bool
+    reason: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The day so far: the one row of the view `budget.status`."""
 
@@ -109,3 +152,17 @@ class Status:
     """Keys of the configuration that nothing reads: perhaps misspelt."""
     config_error: str | None
     """Why every reserve is refused with `BadConfiguration`; None when the configuration is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One attempt at a call, as `on_event` is told of it."""
+
+    function: str
+    seconds: float
+    attempt: int
+    """From 1; the later ones repeat what failed in a way that is safe to repeat."""
+    result: object = None
+    """What the method returns."""
+    error: BaseException | None = None
+    """What the method raises, or would raise if it were not repeated; None after a success."""

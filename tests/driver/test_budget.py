@@ -1,83 +1,28 @@
-"""The driver against the real functions: exact money, typed results, transactions, errors, lost connections."""
+"""Every function through both clients: exact money, typed results, errors, versions."""
 
 from __future__ import annotations
 
 import inspect
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
 from psycopg.types.numeric import FloatLoader
 
 import pgbudget
-from pgbudget import Budget, BudgetError, Outcome, Verdict
+from pgbudget import AsyncBudget, Budget, BudgetError, Expired, Freeze, History, Limits, Outcome, Retry, Verdict
+from pgbudget._functions import Functions
 from tests.conftest import Connect
-from tests.driver.relay import Relay
+from tests.driver.conftest import Open
+from tests.driver.ledger import Connection, ledger, rows
 
-Connection = psycopg.Connection[Any]
-
-
-class OnePool:
-    """The part of a `psycopg_pool.ConnectionPool` that the driver uses, with one connection, replaced when lost."""
-
-    def __init__(self, connect: Connect) -> None:
-        self.connect = connect
-        self.idle = connect(autocommit=False)
-
-    @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        try:
-            yield self.idle
-            self.idle.commit()
-        finally:
-            if self.idle.closed:
-                self.idle = self.connect(autocommit=False)
-
-
-@pytest.fixture
-def budget(db: Connection) -> Budget:
-    return Budget(db)
-
-
-@pytest.fixture(params=["conninfo", "autocommit", "plain", "pool"])
-def any_budget(request: pytest.FixtureRequest, dsn: str, connect: Connect) -> Iterator[Budget]:
-    sources: dict[str, Callable[[], Any]] = {
-        "conninfo": lambda: dsn,
-        "autocommit": connect,
-        "plain": lambda: connect(autocommit=False),
-        "pool": lambda: OnePool(connect),
-    }
-    source = sources[request.param]()
-    with Budget(source) as budget:
-        yield budget
-
-
-def ledger(db: Connection, hold: UUID | None) -> dict[str, Any]:
-    with db.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute("SELECT * FROM public.cost_tracking WHERE id = %s", [hold]).fetchone()
-    assert row is not None
-    return row
-
-
-def terminate(db: Connection, victim: Connection | None = None) -> None:
-    """End the victim's session, or every other of this database, from the server's side."""
-    db.execute(
-        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-           WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid = coalesce(%s, pid)""",
-        [victim and victim.info.backend_pid],
-    )
+METHODS = [name for name in vars(Functions) if not name.startswith("_")]
 
 
 # A call of each function
@@ -93,7 +38,7 @@ def test_a_hold_is_settled(any_budget: Budget, db: Connection) -> None:
         reason="granted",
         budget="daily",
         limit_amount=Decimal(100),
-        remaining=verdict.remaining,
+        remaining=Decimal(100),
         resets_at=verdict.resets_at,
         retry_at=None,
         expires_at=verdict.expires_at,
@@ -107,7 +52,8 @@ def test_a_hold_is_settled(any_budget: Budget, db: Connection) -> None:
     assert verdict.reservation_id
     outcome = any_budget.settle(verdict.reservation_id, Decimal("9.5"), {"tokens": 7})
     assert outcome == Outcome(verdict.reservation_id, "actual", Decimal("10.25"), Decimal("9.5"), False, False)
-    assert ledger(db, verdict.reservation_id)["cost"] == Decimal("9.5")
+    row = ledger(db, verdict.reservation_id)
+    assert (row["cost"], row["metadata"]["tokens"]) == (Decimal("9.5"), 7)
 
 
 def test_a_hold_is_cancelled(any_budget: Budget, db: Connection) -> None:
@@ -115,7 +61,8 @@ def test_a_hold_is_cancelled(any_budget: Budget, db: Connection) -> None:
     assert verdict.reservation_id
     outcome = any_budget.cancel(verdict.reservation_id, "the call failed")
     assert (outcome.status, outcome.estimated_cost, outcome.late) == ("cancelled", Decimal(3), False)
-    assert ledger(db, verdict.reservation_id)["cost"] == 0
+    row = ledger(db, verdict.reservation_id)
+    assert (row["cost"], row["metadata"]["cancel_reason"]) == (0, "the call failed")
 
 
 def test_a_refusal_is_a_verdict_that_is_false(budget: Budget) -> None:
@@ -128,9 +75,9 @@ def test_a_refusal_is_a_verdict_that_is_false(budget: Budget) -> None:
 
 
 def test_check_changes_nothing(budget: Budget, db: Connection) -> None:
-    assert budget.check(100, "svc")
+    assert budget.check(100, "svc", {"model": "m"})
     assert not budget.check(Decimal("100.01"), "svc")
-    assert db.execute("SELECT count(*) FROM public.cost_tracking").fetchone() == (0,)
+    assert rows(db) == 0
 
 
 def test_extend_raises_the_estimate_and_moves_the_expiry(budget: Budget, db: Connection) -> None:
@@ -145,7 +92,7 @@ def test_extend_raises_the_estimate_and_moves_the_expiry(budget: Budget, db: Con
     assert not budget.extend(hold, 1000)
 
 
-def test_record_books_spend_without_a_hold(budget: Budget, db: Connection) -> None:
+def test_record_books_spend_without_a_hold(budget: Budget) -> None:
     key = uuid4()
     outcome = budget.record(150, "svc", {"why": "import"}, id=key)
     assert (outcome.reservation_id, outcome.status, outcome.over_limit) == (key, "actual", True)
@@ -153,10 +100,96 @@ def test_record_books_spend_without_a_hold(budget: Budget, db: Connection) -> No
     assert budget.status().settled == 150
 
 
+def test_expire_marks_a_batch_of_lapsed_holds(budget: Budget, db: Connection) -> None:
+    for _ in range(3):
+        budget.reserve(2, "svc")
+    db.execute("UPDATE public.cost_tracking SET expires_at = clock_timestamp() - interval '1 minute'")
+    assert budget.expire(2) == Expired(2, Decimal(4))
+    assert budget.expire() == Expired(1, Decimal(2))
+    assert budget.expire() == Expired(0, Decimal(0))
+    with pytest.raises(pgbudget.InvalidArgument):
+        budget.expire(0)
+
+
 def test_estimate_returns_the_tiers(budget: Budget) -> None:
     assert budget.estimate(0.1, False) == Decimal("0.10")
     assert budget.estimate(Decimal("0.5"), hard_stop_required=False) == Decimal("1.00")
     assert budget.estimate(0, True) == Decimal("2.50")
+
+
+def test_estimate_tokens_multiplies_the_prices(budget: Budget, db: Connection) -> None:
+    db.execute(
+        """INSERT INTO public.proposer_configs (name, model, provider, cost_profile)
+           VALUES ('tiny', 'm', 'p', '{"input_cost_per_token": 0.000001, "output_cost_per_token": 0.000004}')"""
+    )
+    assert budget.estimate_tokens("tiny", 1000, 500) == Decimal("0.003")
+    assert budget.estimate_tokens("tiny", 2 * 10**9, 0) == 2000
+    with pytest.raises(pgbudget.InvalidArgument):
+        budget.estimate_tokens("unheard of", 1, 1)
+
+
+def test_estimate_from_history_is_a_quantile_of_what_was_settled(budget: Budget, db: Connection) -> None:
+    assert budget.estimate_from_history("svc") == History(None, 0)
+    for cost in range(1, 11):
+        hold = budget.reserve(1, "svc").reservation_id
+        assert hold
+        budget.settle(hold, cost)
+    db.execute("SET session_replication_role = replica")  # the trigger lets nobody move a row in time
+    db.execute("UPDATE public.cost_tracking SET created_at = created_at - interval '2 hours' WHERE cost = 10")
+    assert budget.estimate_from_history("svc") == History(Decimal(9), 10)
+    assert budget.estimate_from_history("svc", 1) == History(Decimal(10), 10)
+    assert budget.estimate_from_history("svc", 0.5, timedelta(hours=1)) == History(Decimal(5), 9)
+
+
+def test_limits_are_read_and_set(budget: Budget) -> None:
+    limits = Limits(Decimal(20), Decimal(50), Decimal(100), "UTC", timedelta(hours=1), "release", ["architect"])
+    assert budget.limits() == limits
+    changed = budget.set_limits(
+        {
+            "daily_soft_cap": 1.5,
+            "daily_hard_cap": Decimal("49.99"),
+            "emergency_kill": limits.emergency_kill * 2,
+            "reservation_ttl": "90 minutes",
+            "exempt_services": [],
+        }
+    )
+    assert changed == budget.limits()
+    assert changed == Limits(
+        Decimal("1.5"), Decimal("49.99"), Decimal(200), "UTC", timedelta(minutes=90), "release", []
+    )
+    with pytest.raises(pgbudget.BadConfiguration, match="ordered"):
+        budget.set_limits({"emergency_kill": 1})
+    assert budget.limits() == changed
+
+
+def test_a_freeze_refuses_until_it_ends(budget: Budget) -> None:
+    frozen = budget.freeze("the bill looks wrong")
+    assert frozen.since
+    assert frozen == Freeze(True, "the bill looks wrong", frozen.since)
+    assert budget.freeze("another reason") == frozen
+    assert budget.reserve(1, "svc").reason == "frozen"
+    assert budget.unfreeze() == Freeze(False, None, None)
+    assert budget.reserve(1, "svc")
+
+
+def test_the_functions_of_routing_answer(budget: Budget, db: Connection) -> None:
+    db.execute(
+        """INSERT INTO public.proposer_configs (name, model, provider, complexity_threshold, cost_profile)
+           VALUES ('tiny', 'm', 'p', 1, '{"input_cost_per_token": 1, "output_cost_per_token": 1}')"""
+    )
+    assert budget.detect_hard_stop("fix the csrf hole") is True
+    assert budget.detect_hard_stop("a typo") is False
+    routing = budget.route_work_order(uuid4(), "a typo", {"files": [Decimal("0.1")]}, 0.1, True)
+    assert routing
+    assert routing.reservation_id
+    assert budget.settle(routing.reservation_id, 0).status == "actual"
+    assert budget.retry_strategy("tiny", 1, "timeout") == Retry(True, "retry_same", "tiny", 2, 3, "timeout")
+    assert budget.retry_strategy("tiny", 3, None).should_retry is False
+    escalation = budget.escalate("Driver", "test", "it failed", severity="info", metadata={"cost": Decimal("0.10")})
+    query = "SELECT context ->> 'severity', context ->> 'cost' FROM public.escalations WHERE id = %s"
+    row = db.execute(query, [escalation])
+    assert row.fetchone() == ("info", "0.10")
+    assert budget.escalate("Driver", "test", "again") != escalation
 
 
 def test_status_shows_the_day(budget: Budget) -> None:
@@ -209,7 +242,8 @@ class OddFloat(float):
         (OddFloat(0.7), "0.7"),
     ],
 )
-def test_an_amount_arrives_exactly(budget: Budget, given: Any, booked: str) -> None:
+def test_an_amount_arrives_exactly(db: Connection, given: Any, booked: str) -> None:
+    budget = Budget(db)
     hold = budget.reserve(given, "svc").reservation_id
     assert hold
     settled = budget.settle(hold, given)
@@ -218,13 +252,14 @@ def test_an_amount_arrives_exactly(budget: Budget, given: Any, booked: str) -> N
 
 
 @pytest.mark.parametrize("given", [True, "1", None, 1j, [1], timedelta(1)])
-def test_anything_else_is_no_amount(budget: Budget, db: Connection, given: Any) -> None:
-    for call in (budget.reserve, budget.reserve_advisory, budget.check, budget.record):
+def test_anything_else_is_no_amount(db: Connection, given: Any) -> None:
+    budget = Budget(db)
+    for call in (budget.reserve, budget.reserve_advisory, budget.check, budget.record, budget.hold):
         with pytest.raises(TypeError, match="an amount is"):
             call(given, "svc")
     with pytest.raises(TypeError, match="an amount is"):
         budget.settle(uuid4(), given)
-    assert db.execute("SELECT count(*) FROM public.cost_tracking").fetchone() == (0,)
+    assert rows(db) == 0
 
 
 def test_an_application_that_reads_floats_still_gets_decimals_from_the_driver(connect: Connect) -> None:
@@ -233,7 +268,6 @@ def test_an_application_that_reads_floats_still_gets_decimals_from_the_driver(co
     budget = Budget(connection)
     outcome = budget.record(Decimal("0.100000000001"), "svc")
     assert outcome.actual_cost == Decimal("0.100000000001")
-    assert connection.execute("SELECT 1.5").fetchone() == (1.5,)
     assert isinstance(connection.execute("SELECT 1.5::numeric").fetchone()[0], float)  # type: ignore[index]
 
 
@@ -250,209 +284,10 @@ def test_metadata_keeps_money_exact(budget: Budget, db: Connection) -> None:
 
 @pytest.mark.parametrize(("metadata", "error"), [({"x": object()}, TypeError), ({"x": float("nan")}, ValueError)])
 def test_metadata_that_is_no_json_is_refused_before_it_is_sent(
-    budget: Budget, metadata: dict[str, Any], error: type[Exception]
+    empty_dsn: str, metadata: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        budget.reserve(1, "svc", metadata)
-
-
-# Transactions and connections
-
-
-def test_no_call_leaves_a_transaction_open(connect: Connect) -> None:
-    connection = connect(autocommit=False)
-    budget = Budget(connection)
-    budget.reserve(1, "svc")
-    assert connection.info.transaction_status == TransactionStatus.IDLE
-    with pytest.raises(BudgetError):
-        budget.reserve(-1, "svc")
-    assert connection.info.transaction_status == TransactionStatus.IDLE
-
-
-@pytest.mark.parametrize("autocommit", [True, False])
-def test_an_open_transaction_is_refused(connect: Connect, db: Connection, autocommit: bool) -> None:
-    connection = connect(autocommit=autocommit)
-    budget = Budget(connection)
-    with connection.transaction():
-        connection.execute("SELECT 1")
-        with pytest.raises(pgbudget.InTransaction, match="in_transaction=True"):
-            budget.reserve(1, "svc")
-    assert db.execute("SELECT count(*) FROM public.cost_tracking").fetchone() == (0,)
-    assert budget.reserve(1, "svc")
-
-
-def test_a_failed_transaction_is_refused_too(connect: Connect) -> None:
-    connection = connect(autocommit=False)
-    with pytest.raises(psycopg.errors.DivisionByZero):
-        connection.execute("SELECT 1 / 0")
-    with pytest.raises(pgbudget.InTransaction):
-        Budget(connection).status()
-
-
-def test_in_transaction_joins_the_callers(connect: Connect, db: Connection) -> None:
-    connection = connect(autocommit=False)
-    budget = Budget(connection, in_transaction=True)
-    hold = budget.reserve(1, "svc").reservation_id
-    assert connection.info.transaction_status == TransactionStatus.INTRANS
-    assert db.execute("SELECT count(*) FROM public.cost_tracking").fetchone() == (0,)
-    connection.rollback()
-    kept = budget.reserve(1, "svc").reservation_id
-    connection.commit()
-    assert db.execute("SELECT id FROM public.cost_tracking").fetchall() == [(kept,)]
-    assert kept != hold
-
-
-def test_what_is_no_source_is_refused(dsn: str) -> None:
-    with pytest.raises(TypeError, match="not int"):
-        Budget(5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="in_transaction needs the Connection"):
-        Budget(dsn, in_transaction=True)
-
-
-def test_only_its_own_connection_is_closed(dsn: str, connect: Connect, db: Connection) -> None:
-    theirs = connect()
-    with Budget(theirs) as budget:
-        budget.status()
-    assert not theirs.closed
-    with Budget(make_conninfo(dsn, application_name="the budget's own")) as budget:
-        budget.status()
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'the budget''s own'"
-    deadline = time.monotonic() + 10
-    while db.execute(count).fetchone() != (0,):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert budget.status().open_holds == 0  # used again, it opens another
-    budget.close()
-
-
-def test_one_client_serves_many_threads(dsn: str) -> None:
-    barrier = threading.Barrier(8, timeout=10)
-    with Budget(dsn) as budget:
-
-        def spend() -> list[bool]:
-            barrier.wait()
-            return [budget.reserve(1, "svc").can_proceed for _ in range(20)]
-
-        with ThreadPoolExecutor(8) as threads:
-            answers = [future.result(60) for future in [threads.submit(spend) for _ in range(8)]]
-        assert sum(map(sum, answers)) == 100
-        assert budget.status().held == 100
-
-
-# Lost connections
-
-
-@pytest.mark.parametrize("kind", ["conninfo", "pool"])
-def test_a_connection_that_can_be_replaced_is(dsn: str, connect: Connect, db: Connection, kind: str) -> None:
-    with Budget(dsn if kind == "conninfo" else OnePool(connect)) as budget:
-        hold = budget.reserve(2, "svc").reservation_id
-        assert hold
-        terminate(db)
-        assert budget.settle(hold, 2).status == "actual"
-        terminate(db)
-        assert budget.reserve(3, "svc").current_total == 2
-        assert budget.status().held == 3
-
-
-@pytest.mark.parametrize("name", ["reserve", "reserve_advisory"])
-def test_a_reserve_whose_answer_was_lost_is_charged_once(dsn: str, db: Connection, name: str) -> None:
-    with Relay(dsn) as relay, Budget(relay.dsn) as budget:
-        budget.version()
-        relay.lose_answer_to(f"budget.{name}(")
-        verdict = getattr(budget, name)(5, "svc")
-        assert relay.lost == 1
-        assert (verdict.can_proceed, verdict.reason) == (True, "replayed")
-        assert db.execute("SELECT id, cost FROM public.cost_tracking").fetchall() == [(verdict.reservation_id, 5)]
-
-
-def test_spend_whose_answer_was_lost_is_booked_once(dsn: str, db: Connection) -> None:
-    with Relay(dsn) as relay, Budget(relay.dsn) as budget:
-        hold = budget.reserve(5, "svc").reservation_id
-        assert hold
-        relay.lose_answer_to("budget.settle(")
-        assert budget.settle(hold, 4).actual_cost == 4
-        relay.lose_answer_to("budget.record(")
-        assert budget.record(3, "svc").actual_cost == 3
-        assert relay.lost == 2
-        assert db.execute("SELECT cost FROM public.cost_tracking ORDER BY 1").fetchall() == [(3,), (4,)]
-
-
-def test_known_spend_that_cannot_be_delivered_is_handed_back(connect: Connect, db: Connection) -> None:
-    connection = connect()
-    lost = Budget(connection)
-    hold, other = lost.reserve(5, "svc").reservation_id, lost.reserve(6, "svc").reservation_id
-    assert hold
-    assert other
-    terminate(db, connection)
-    errors = []
-    calls: tuple[Callable[[], Outcome], ...] = (
-        lambda: lost.settle(hold, Decimal("4.5"), {"tokens": Decimal("1.5")}),
-        lambda: lost.cancel(other, "failed"),
-        lambda: lost.record(7, "svc"),
-    )
-    for call in calls:
-        with pytest.raises(pgbudget.UndeliveredSettlement, match="could not be delivered") as caught:
-            call()
-        assert isinstance(caught.value.__cause__, psycopg.OperationalError)
-        errors.append(caught.value)
-    assert [error.function for error in errors] == ["settle", "cancel", "record"]
-    assert errors[0].arguments == {
-        "reservation_id": hold,
-        "actual_cost": Decimal("4.5"),
-        "metadata": {"tokens": Decimal("1.5")},
-    }
-    again = Budget(db)
-    for _ in range(2):  # twice is harmless
-        for error in errors:
-            getattr(again, error.function)(**error.arguments)
-    assert (again.status().settled, again.status().held) == (Decimal("11.5"), Decimal(0))
-
-
-def test_a_lost_connection_while_reserving_is_psycopgs_error(connect: Connect, db: Connection) -> None:
-    connection = connect()
-    budget = Budget(connection)
-    budget.version()
-    terminate(db, connection)
-    with pytest.raises(psycopg.OperationalError):
-        budget.reserve(1, "svc")
-
-
-def test_a_settle_that_never_got_a_connection_is_handed_back(empty_dsn: str) -> None:
-    budget = Budget(make_conninfo(empty_dsn, dbname="no_such_database"))
-    with pytest.raises(pgbudget.UndeliveredSettlement):
-        budget.settle(uuid4(), 1)
-
-
-def test_a_deadlocks_victim_is_repeated(dsn: str, connect: Connect, db: Connection) -> None:
-    """The settle waits for its row, whose holder then waits for the settle's lock on the table."""
-    other = connect(autocommit=False)
-    other.execute("SET deadlock_timeout = '60s'")  # so that the settle is the one to notice, and to give way
-    with (
-        Budget(make_conninfo(dsn, options="-cdeadlock_timeout=500ms", application_name="settling")) as budget,
-        ThreadPoolExecutor(1) as thread,
-    ):
-        hold = budget.reserve(1, "svc").reservation_id
-        assert hold
-        before = deadlocks(db)
-        other.execute("SELECT FROM public.cost_tracking WHERE id = %s FOR UPDATE", [hold])
-        settling = thread.submit(budget.settle, hold, 1)
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'settling' AND wait_event_type = 'Lock'"
-        )
-        while db.execute(waiting).fetchone() != (1,):
-            assert not settling.done()
-        other.execute("LOCK TABLE public.cost_tracking IN EXCLUSIVE MODE")
-        other.commit()
-        assert settling.result(10).status == "actual"
-    assert deadlocks(db) > before
-
-
-def deadlocks(db: Connection) -> int:
-    time.sleep(1.1)  # sessions report their statistics at most once a second
-    db.execute("SELECT pg_stat_clear_snapshot()")
-    row = db.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert row
-    return int(row[0])
+        Budget(empty_dsn).reserve(1, "svc", metadata)
 
 
 # Errors
@@ -519,66 +354,71 @@ def test_broken_limits_refuse_every_reserve_but_take_what_was_spent(budget: Budg
     assert budget.settle(hold, 1).over_limit is None
 
 
-def test_a_lock_that_is_not_free_in_time_is_a_timeout(dsn: str, connect: Connect) -> None:
-    holder = connect(autocommit=False)
-    holder.execute("LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE")
-    with Budget(make_conninfo(dsn, options="-clock_timeout=200")) as budget, pytest.raises(pgbudget.LockTimeout):
-        budget.reserve(1, "svc")
-    holder.rollback()
-
-
-def test_what_is_not_the_budgets_business_stays_psycopgs(dsn: str, connect: Connect, db: Connection) -> None:
+def test_what_is_not_the_budgets_business_stays_psycopgs(connect: Connect, db: Connection) -> None:
     db.execute("DO $$ BEGIN CREATE ROLE driver_nobody LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         Budget(connect(role="driver_nobody")).reserve(1, "svc")
 
 
-def test_a_plain_caller_can_reserve_and_settle(connect: Connect) -> None:
-    budget = Budget(connect(role="app"))
+def test_a_plain_caller_can_reserve_and_settle(open_budget: Open, app_role: str) -> None:
+    budget = open_budget(make_conninfo(open_budget.dsn, user=app_role))
     hold = budget.reserve_advisory(1, "svc").reservation_id
     assert hold
     assert budget.settle(hold, 1).status == "actual"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        budget.set_limits({"emergency_kill": 1000})
 
 
 # Versions
 
 
 def test_a_database_without_pgbudget_is_behind(empty_dsn: str) -> None:
-    with Budget(empty_dsn) as budget, pytest.raises(pgbudget.DatabaseBehind, match="pgbudget migrate"):
+    with Budget(empty_dsn) as budget, pytest.raises(pgbudget.DatabaseBehind, match="has no pgbudget") as caught:
         budget.reserve(1, "svc")
+    assert "pgbudget migrate" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(("found", "behind"), [("0.9", True), ("0.99.7", True), ("1.0", False), ("2.3.1", False)])
-def test_an_older_database_is_behind_a_newer_is_not(dsn: str, db: Connection, found: str, behind: bool) -> None:
+def test_an_older_database_is_behind_a_newer_is_not(
+    open_budget: Open, db: Connection, found: str, behind: bool
+) -> None:
     db.execute(
         f"CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '{found}' $$".encode()
     )
-    with Budget(dsn) as budget:
-        if behind:
-            with pytest.raises(pgbudget.DatabaseBehind, match=f"has pgbudget {found}; this driver needs 1"):
-                budget.reserve(1, "svc")
-        else:
-            assert budget.reserve(1, "svc")
+    budget = open_budget()
+    if behind:
+        with pytest.raises(pgbudget.DatabaseBehind, match=f"has pgbudget {found}; this driver needs 1"):
+            budget.reserve(1, "svc")
+    else:
+        assert budget.reserve(1, "svc")
 
 
-# The shape of the client
+def test_the_version_is_asked_for_once(budget: Budget, db: Connection) -> None:
+    budget.status()
+    db.execute("ALTER FUNCTION budget.version() RENAME TO former_version")
+    assert budget.reserve(1, "svc")
 
 
-def test_every_method_sends_the_arguments_that_its_function_has(db: Connection) -> None:
-    for name, method in vars(Budget).items():
-        if name.startswith("_") or name in ("close", "status"):
-            continue
-        [arguments] = db.execute(
-            """SELECT proargnames[:pronargs] FROM pg_proc
-               WHERE pronamespace = 'budget'::regnamespace AND proname = %s""",
-            [name],
-        ).fetchall()
-        sent = [f"p_{argument}" for argument in inspect.signature(method).parameters if argument != "self"]
-        assert sent == (arguments[0] or []), name
+# The shape of the clients
 
 
-def test_methods_document_themselves() -> None:
-    signature = inspect.signature(Budget.reserve)
-    assert list(signature.parameters)[:3] == ["self", "estimated_cost", "service_name"]
-    assert signature.return_annotation == "Verdict"
-    assert "budget.reserve" in str(Budget.reserve.__doc__)
+def test_every_function_has_a_method_with_its_arguments_and_its_defaults(db: Connection) -> None:
+    """The names are the functions' own, in their order, and what may be left out is what has a default there."""
+    functions = db.execute(
+        """SELECT proname, coalesce(proargnames[:pronargs], '{}'), pronargdefaults
+           FROM pg_proc WHERE pronamespace = 'budget'::regnamespace AND proname !~ '^_'"""
+    ).fetchall()
+    assert {name for name, _, _ in functions} == set(METHODS) - {"status"}
+    for name, arguments, defaults in functions:
+        _, *parameters = inspect.signature(getattr(Budget, name)).parameters.values()
+        assert [f"p_{parameter.name}" for parameter in parameters] == arguments, name
+        assert sum(parameter.default is None for parameter in parameters) == defaults, name
+
+
+@pytest.mark.parametrize("client", [Budget, AsyncBudget])
+def test_methods_document_themselves(client: type[Any]) -> None:
+    for name in METHODS:
+        method = getattr(client, name)
+        assert f"`budget.{name}`" in method.__doc__, name
+        assert method.__name__ == name
+    assert inspect.signature(client.reserve).return_annotation == "Verdict"

@@ -75,7 +75,7 @@ def test_the_other_functions_of_routing(budget: Budget, db: Connection) -> None:
     assert budget.detect_hard_stop(HARD_STOP) is True
     assert budget.detect_hard_stop(PLAIN) is False
     assert budget.retry_strategy(CHEAP, 2, "timeout") == Retry(True, "retry_stronger", GENERAL, 3, 3, "timeout")
-    assert budget.retry_strategy(STRONG, 2) == Retry(False, "escalate", None, 3, 3, None)
+    assert budget.retry_strategy(STRONG, 2, None) == Retry(False, "escalate", None, 3, 3, None)
     order = add_order(db)
     escalation = budget.escalate(
         "Manager",
@@ -101,7 +101,7 @@ def test_keys_that_a_later_version_adds_do_no_harm(budget: Budget, db: Connectio
            RETURNS jsonb LANGUAGE sql SECURITY DEFINER
            AS $$ SELECT budget.former_retry_strategy($1, $2, $3) || '{"later": 1}' $$"""
     )
-    assert budget.retry_strategy(CHEAP, 1).action == "retry_same"
+    assert budget.retry_strategy(CHEAP, 1, None).action == "retry_same"
 
 
 # pgbudget route
