@@ -22,7 +22,7 @@ BEGIN
         ELSE
             -- The row stays, at cost 0: a late settle, a repeat and an audit still find it.
             UPDATE public.cost_tracking AS l
-            SET cost = 0, metadata = v_reason || '{"type": "cancelled"}'
+            SET cost = 0, metadata = l.metadata || v_reason || '{"type": "cancelled"}'
             WHERE l.id = v_row.id
             RETURNING l.* INTO v_row;
     END CASE;

@@ -26,7 +26,7 @@ BEGIN
             -- Three centuries are all of history, and no instant is out of range.
             AND l.created_at >= budget._now() - make_interval(secs => least(v_seconds, 1e10))
             AND l.metadata ->> 'type' = 'actual'
-            AND l.metadata ? 'estimated_cost';
+            AND l.metadata ? 'reserved_at';
         RETURN;
     END IF;
     RAISE EXCEPTION 'a history needs a quantile of 0 to 1 and a span of time'

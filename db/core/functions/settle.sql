@@ -29,7 +29,7 @@ BEGIN
         UPDATE public.cost_tracking AS l
         SET
             cost = v_actual,
-            metadata = v_metadata || jsonb_build_object(
+            metadata = l.metadata || v_metadata || jsonb_build_object(
                 'type', 'actual',
                 'over_limit', budget._over_limit(v_config, v_total)
             )

@@ -274,7 +274,8 @@ COMMENT ON FUNCTION budget._cap(jsonb, text) IS
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
 -- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
--- timezone_abbreviations can give another meaning: a caller would choose the day with it.
+-- timezone_abbreviations can give another meaning: a caller would choose the day with it. And so are the names of zones
+-- that AT TIME ZONE takes for an abbreviation instead, which has no summer time.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
@@ -283,7 +284,9 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
-    c_ambiguous CONSTANT text[] := ARRAY['CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST'];
+    c_ambiguous CONSTANT text[] := ARRAY[
+        'CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET'
+    ];
     v_zone text := p_zone #>> '{}';
 BEGIN
     IF jsonb_typeof(p_zone) = 'string'
@@ -301,7 +304,7 @@ BEGIN
             NULL; -- reported below, in our own words
         END;
     END IF;
-    RAISE EXCEPTION 'timezone must be the name of a time zone, not %', p_zone USING ERRCODE = 'PB005';
+    RAISE EXCEPTION 'timezone must be the full name of a time zone, such as Europe/Berlin, not %', p_zone USING ERRCODE = 'PB005';
 END
 $function$;
 
@@ -2015,7 +2018,7 @@ BEGIN
         UPDATE public.cost_tracking AS l
         SET
             cost = v_actual,
-            metadata = v_metadata || jsonb_build_object(
+            metadata = l.metadata || v_metadata || jsonb_build_object(
                 'type', 'actual',
                 'over_limit', budget._over_limit(v_config, v_total)
             )
@@ -2071,7 +2074,7 @@ BEGIN
         ELSE
             -- The row stays, at cost 0: a late settle, a repeat and an audit still find it.
             UPDATE public.cost_tracking AS l
-            SET cost = 0, metadata = v_reason || '{"type": "cancelled"}'
+            SET cost = 0, metadata = l.metadata || v_reason || '{"type": "cancelled"}'
             WHERE l.id = v_row.id
             RETURNING l.* INTO v_row;
     END CASE;
@@ -2356,7 +2359,7 @@ BEGIN
             -- Three centuries are all of history, and no instant is out of range.
             AND l.created_at >= budget._now() - make_interval(secs => least(v_seconds, 1e10))
             AND l.metadata ->> 'type' = 'actual'
-            AND l.metadata ? 'estimated_cost';
+            AND l.metadata ? 'reserved_at';
         RETURN;
     END IF;
     RAISE EXCEPTION 'a history needs a quantile of 0 to 1 and a span of time'
