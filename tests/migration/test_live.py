@@ -106,6 +106,7 @@ def test_a_writer_never_waits_for_long(live_dsn: str, report: Callable[[str], No
 
 
 def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, report: Callable[[str], None]) -> None:
+    """All the way there, and all the way back."""
     answers: list[tuple[bool, Decimal]] = []
     waits: list[float] = []
 
@@ -124,10 +125,14 @@ def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, repo
         assert migrations.migrate(live_dsn) == NAMES
         seconds = time.monotonic() - begin
         have = len(answers)
+        longest = max(waits)
         wait_until(lambda: len(answers) > have + 100)
+        assert migrations.rollback(live_dsn, all=True) == NAMES[::-1]
+        back = len(answers)
+        wait_until(lambda: len(answers) > back + 8)
     for caller in callers:
         caller.result()
-    report(f"migrated in {seconds:.1f} s under 4 callers; {have} calls meanwhile, the longest {max(waits):.3f} s")
+    report(f"migrated in {seconds:.1f} s under 4 callers; {have} calls meanwhile, the longest {longest:.3f} s")
     # One after the other: each saw all those before it, and nothing else.
     assert sorted(answers) == [(True, COST * n) for n in range(len(answers))]
 

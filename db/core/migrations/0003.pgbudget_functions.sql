@@ -3024,7 +3024,8 @@ COMMENT ON VIEW budget.invariants IS
 -- end views/invariants.sql
 
 -- Until the day's index stands, both variants serialise on the advisory lock: who waits for a table lock holds a
--- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock.
+-- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock. The advisory lock comes first
+-- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
 RETURNS void
 LANGUAGE plpgsql
@@ -3032,8 +3033,8 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
 END
 $function$;
 

@@ -1,13 +1,5 @@
 SET search_path = pg_catalog, pg_temp;
 
-DO $do$
-BEGIN
-    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
-    DROP TRIGGER IF EXISTS budget_adopt_hold ON public.cost_tracking;
-    DROP TRIGGER IF EXISTS budget_guard_hold ON public.cost_tracking;
-END
-$do$;
-
 -- Undone already, but still marked: the handover's function has its name again, and is not the one to drop.
 DO $do$
 BEGIN
@@ -53,6 +45,17 @@ BEGIN
     END LOOP;
     ALTER FUNCTION public.check_and_reserve_budget_before_pgbudget(numeric, text, jsonb)
     RENAME TO check_and_reserve_budget;
+END
+$do$;
+
+DO $do$
+BEGIN
+    -- Without the index callers of ours are slow, and keep the table busy; they take this lock first.
+    PERFORM set_config('lock_timeout', '30s', true);
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
+    DROP TRIGGER IF EXISTS budget_adopt_hold ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_guard_hold ON public.cost_tracking;
 END
 $do$;
 

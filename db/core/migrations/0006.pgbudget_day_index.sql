@@ -8,9 +8,18 @@ SET search_path = pg_catalog, pg_temp;
 DO $do$
 BEGIN
     IF EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass('public.budget_day_idx') AND NOT i.indisvalid) THEN
-        PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
-        DROP INDEX public.budget_day_idx;
+        ALTER INDEX public.budget_day_idx RENAME TO budget_day_idx_cut_short;
     END IF;
+END
+$do$;
+
+DROP INDEX CONCURRENTLY IF EXISTS public.budget_day_idx_cut_short;
+
+-- Calls of the handover's function that had begun before ours took its place lock the table. Whoever waits for that
+-- lock while the index is built deadlocks with the build, so they are let through first.
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE UPDATE EXCLUSIVE');
 END
 $do$;
 

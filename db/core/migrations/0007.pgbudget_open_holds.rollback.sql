@@ -43,8 +43,8 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
 END
 $function$;
 

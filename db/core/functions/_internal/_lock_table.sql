@@ -9,15 +9,14 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
-    -- Autovacuum gives way only to those who wait for longer than this.
-    v_yielded interval := current_setting('deadlock_timeout')::interval + interval '500 ms';
     v_patience interval := coalesce(nullif(current_setting('pgbudget.lock_patience', true), ''), '30s')::interval;
     v_deadline timestamptz := clock_timestamp() + v_patience;
 BEGIN
     LOOP
         BEGIN
-            -- Plain writers do not queue behind this one, so it may wait until an autovacuum has given way.
-            PERFORM set_config('lock_timeout', (1000 * extract(EPOCH FROM v_yielded))::integer::text, true);
+            -- No plain writer queues behind this one, so it may take its turn among those who lock the table to reserve,
+            -- and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for.
+            PERFORM set_config('lock_timeout', (1 + 1000 * extract(EPOCH FROM v_patience))::integer::text, true);
             EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', p_tables);
             PERFORM set_config('lock_timeout', '250ms', true);
             EXECUTE format('LOCK TABLE %s IN %s MODE', p_tables, p_mode);
