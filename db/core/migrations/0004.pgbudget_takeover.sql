@@ -1,7 +1,7 @@
 -- depends: 0003.pgbudget_functions
--- Holds are held to their state machine, whoever writes, and check_and_reserve_budget becomes ours. In this order: callers
--- of the handover's function wait for the triggers' lock in its queue, callers of ours would keep it busy; and a direct
--- writer could not settle a hold of ours without the triggers.
+-- Holds are held to their state machine, whoever writes, and check_and_reserve_budget becomes ours. In this order:
+-- callers of the handover's function wait for the triggers' lock in its queue, callers of ours would keep it busy; and
+-- a direct writer could not settle a hold of ours without the triggers.
 -- Writers of the ledger wait for this short transaction.
 
 SET search_path = pg_catalog, pg_temp;
