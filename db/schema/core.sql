@@ -1544,36 +1544,43 @@ REVOKE ALL ON FUNCTION budget._zone(p_zone jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget.cancel(p_reservation_id uuid, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.cancel(p_reservation_id uuid, p_reason text) TO budget_caller;
+GRANT ALL ON FUNCTION budget.cancel(p_reservation_id uuid, p_reason text) TO budget_admin;
 
 -- Name: FUNCTION "check"(p_estimated_cost numeric, p_service_name text, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget."check"(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget."check"(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION budget."check"(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) TO budget_admin;
 
 -- Name: FUNCTION detect_hard_stop(p_task_description text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.detect_hard_stop(p_task_description text) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.detect_hard_stop(p_task_description text) TO budget_caller;
+GRANT ALL ON FUNCTION budget.detect_hard_stop(p_task_description text) TO budget_admin;
 
 -- Name: FUNCTION escalate(p_component text, p_operation text, p_error text, p_work_order_id uuid, p_severity text, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.escalate(p_component text, p_operation text, p_error text, p_work_order_id uuid, p_severity text, p_metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.escalate(p_component text, p_operation text, p_error text, p_work_order_id uuid, p_severity text, p_metadata jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION budget.escalate(p_component text, p_operation text, p_error text, p_work_order_id uuid, p_severity text, p_metadata jsonb) TO budget_admin;
 
 -- Name: FUNCTION estimate(p_complexity_score numeric, p_hard_stop_required boolean); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.estimate(p_complexity_score numeric, p_hard_stop_required boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.estimate(p_complexity_score numeric, p_hard_stop_required boolean) TO budget_caller;
+GRANT ALL ON FUNCTION budget.estimate(p_complexity_score numeric, p_hard_stop_required boolean) TO budget_admin;
 
 -- Name: FUNCTION estimate_from_history(p_service_name text, p_quantile numeric, p_since interval); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.estimate_from_history(p_service_name text, p_quantile numeric, p_since interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.estimate_from_history(p_service_name text, p_quantile numeric, p_since interval) TO budget_caller;
+GRANT ALL ON FUNCTION budget.estimate_from_history(p_service_name text, p_quantile numeric, p_since interval) TO budget_admin;
 
 -- Name: FUNCTION estimate_tokens(p_proposer text, p_input_tokens bigint, p_max_output_tokens bigint); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.estimate_tokens(p_proposer text, p_input_tokens bigint, p_max_output_tokens bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.estimate_tokens(p_proposer text, p_input_tokens bigint, p_max_output_tokens bigint) TO budget_caller;
+GRANT ALL ON FUNCTION budget.estimate_tokens(p_proposer text, p_input_tokens bigint, p_max_output_tokens bigint) TO budget_admin;
 
 -- Name: FUNCTION expire(p_limit integer); Type: ACL; Schema: budget; Owner: -
 
@@ -1584,6 +1591,7 @@ GRANT ALL ON FUNCTION budget.expire(p_limit integer) TO budget_admin;
 
 REVOKE ALL ON FUNCTION budget.extend(p_reservation_id uuid, p_new_estimate numeric, p_ttl interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.extend(p_reservation_id uuid, p_new_estimate numeric, p_ttl interval) TO budget_caller;
+GRANT ALL ON FUNCTION budget.extend(p_reservation_id uuid, p_new_estimate numeric, p_ttl interval) TO budget_admin;
 
 -- Name: FUNCTION "freeze"(p_reason text); Type: ACL; Schema: budget; Owner: -
 
@@ -1601,26 +1609,31 @@ GRANT ALL ON FUNCTION budget.limits() TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid) TO budget_caller;
+GRANT ALL ON FUNCTION budget.record(p_actual_cost numeric, p_service_name text, p_metadata jsonb, p_id uuid) TO budget_admin;
 
 -- Name: FUNCTION reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_caller;
+GRANT ALL ON FUNCTION budget.reserve(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_admin;
 
 -- Name: FUNCTION reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_caller;
+GRANT ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_admin;
 
 -- Name: FUNCTION retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) TO budget_caller;
+GRANT ALL ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) TO budget_admin;
 
 -- Name: FUNCTION route_work_order(p_work_order_id uuid, p_task_description text, p_context_requirements jsonb, p_complexity_score numeric, p_approved_by_director boolean); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.route_work_order(p_work_order_id uuid, p_task_description text, p_context_requirements jsonb, p_complexity_score numeric, p_approved_by_director boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.route_work_order(p_work_order_id uuid, p_task_description text, p_context_requirements jsonb, p_complexity_score numeric, p_approved_by_director boolean) TO budget_caller;
+GRANT ALL ON FUNCTION budget.route_work_order(p_work_order_id uuid, p_task_description text, p_context_requirements jsonb, p_complexity_score numeric, p_approved_by_director boolean) TO budget_admin;
 
 -- Name: FUNCTION set_limits(p_limits jsonb); Type: ACL; Schema: budget; Owner: -
 
@@ -1631,6 +1644,7 @@ GRANT ALL ON FUNCTION budget.set_limits(p_limits jsonb) TO budget_admin;
 
 REVOKE ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) TO budget_admin;
 
 -- Name: FUNCTION unfreeze(); Type: ACL; Schema: budget; Owner: -
 
@@ -1648,6 +1662,7 @@ GRANT ALL ON FUNCTION budget.version() TO budget_reader;
 
 REVOKE ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, p_service_name text, p_metadata jsonb) TO budget_admin;
 
 -- Name: TABLE daily_spend; Type: ACL; Schema: budget; Owner: -
 

@@ -32,7 +32,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.cancel(uuid, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.cancel(uuid, text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.cancel(uuid, text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.cancel(uuid, text) IS
 'Gives a hold''s money back because the call failed and cost nothing. One row: the outcome.
 

@@ -23,7 +23,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.check(numeric, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.check(numeric, text, jsonb) IS
 'The verdict that budget.reserve would give now. It reserves nothing, so that the answer may be stale by the time it is
 read: never spend on it. One row, with no reservation_id.

@@ -29,7 +29,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.detect_hard_stop(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.detect_hard_stop(text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.detect_hard_stop(text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.detect_hard_stop(text) IS
 'Does the task touch security or architecture, so that the strongest proposer must take it?
 

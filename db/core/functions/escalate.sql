@@ -35,7 +35,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) IS
 'Asks a human to look: one row in public.escalations, status pending. Returns its id.
 

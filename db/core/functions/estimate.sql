@@ -32,7 +32,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate(numeric, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate(numeric, boolean) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate(numeric, boolean) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate(numeric, boolean) IS
 'The estimated cost of a routing decision, in three tiers.
 

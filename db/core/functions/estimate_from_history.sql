@@ -39,7 +39,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate_from_history(text, numeric, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate_from_history(text, numeric, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate_from_history(text, numeric, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate_from_history(text, numeric, interval) IS
 'What a service''s calls have cost: the exact quantile of the actual costs of its settled holds. One row.
 

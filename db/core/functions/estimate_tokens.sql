@@ -38,7 +38,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate_tokens(text, bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate_tokens(text, bigint, bigint) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate_tokens(text, bigint, bigint) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate_tokens(text, bigint, bigint) IS
 'The most that a call can cost, from the proposer''s prices: input tokens and the ceiling of output tokens.
 

@@ -60,7 +60,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.extend(uuid, numeric, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.extend(uuid, numeric, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.extend(uuid, numeric, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.extend(uuid, numeric, interval) IS
 'Sets the total estimate of an open hold, moves its expiry, or both: all or nothing. One row: the verdict.
 

@@ -53,7 +53,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
 'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the
 outcome.

@@ -20,7 +20,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) IS
 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
 row too.

@@ -51,7 +51,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.retry_strategy(text, integer, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.retry_strategy(text, integer, text) IS
 'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next
 active one of a higher complexity threshold, and after that, or where there is none, a human is asked.

@@ -75,7 +75,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) IS
 'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error
 undoes all.

@@ -43,7 +43,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.settle(uuid, numeric, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.settle(uuid, numeric, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.settle(uuid, numeric, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.settle(uuid, numeric, jsonb) IS
 'Turns a hold into the spend it became. One row: the outcome.
 

@@ -1801,7 +1801,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) IS
 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
 row too.
@@ -1846,7 +1846,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.reserve_advisory(numeric, text, jsonb, uuid, interval) IS
 'Reserves an estimated cost before a call, if the day''s limit has room for it. One row: the verdict; a refusal is a
 row too.
@@ -1894,7 +1894,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.check(numeric, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.check(numeric, text, jsonb) IS
 'The verdict that budget.reserve would give now. It reserves nothing, so that the answer may be stale by the time it is
 read: never spend on it. One row, with no reservation_id.
@@ -1970,7 +1970,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.extend(uuid, numeric, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.extend(uuid, numeric, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.extend(uuid, numeric, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.extend(uuid, numeric, interval) IS
 'Sets the total estimate of an open hold, moves its expiry, or both: all or nothing. One row: the verdict.
 
@@ -2032,7 +2032,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.settle(uuid, numeric, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.settle(uuid, numeric, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.settle(uuid, numeric, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.settle(uuid, numeric, jsonb) IS
 'Turns a hold into the spend it became. One row: the outcome.
 
@@ -2084,7 +2084,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.cancel(uuid, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.cancel(uuid, text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.cancel(uuid, text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.cancel(uuid, text) IS
 'Gives a hold''s money back because the call failed and cost nothing. One row: the outcome.
 
@@ -2154,7 +2154,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.record(numeric, text, jsonb, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.record(numeric, text, jsonb, uuid) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.record(numeric, text, jsonb, uuid) IS
 'Books spend that had no hold. Never refused, also while frozen or over the limit: the money is gone. One row: the
 outcome.
@@ -2267,7 +2267,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate(numeric, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate(numeric, boolean) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate(numeric, boolean) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate(numeric, boolean) IS
 'The estimated cost of a routing decision, in three tiers.
 
@@ -2318,7 +2318,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate_tokens(text, bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate_tokens(text, bigint, bigint) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate_tokens(text, bigint, bigint) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate_tokens(text, bigint, bigint) IS
 'The most that a call can cost, from the proposer''s prices: input tokens and the ceiling of output tokens.
 
@@ -2372,7 +2372,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.estimate_from_history(text, numeric, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.estimate_from_history(text, numeric, interval) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.estimate_from_history(text, numeric, interval) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.estimate_from_history(text, numeric, interval) IS
 'What a service''s calls have cost: the exact quantile of the actual costs of its settled holds. One row.
 
@@ -2591,7 +2591,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.detect_hard_stop(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.detect_hard_stop(text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.detect_hard_stop(text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.detect_hard_stop(text) IS
 'Does the task touch security or architecture, so that the strongest proposer must take it?
 
@@ -2678,7 +2678,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.route_work_order(uuid, text, jsonb, numeric, boolean) IS
 'Reserves the budget for a work order, chooses its proposer and stores the decision, in one transaction: an error
 undoes all.
@@ -2751,7 +2751,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.retry_strategy(text, integer, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.retry_strategy(text, integer, text) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.retry_strategy(text, integer, text) IS
 'What to do after a failed attempt, of three at most: the first retry keeps the proposer, the second moves to the next
 active one of a higher complexity threshold, and after that, or where there is none, a human is asked.
@@ -2802,7 +2802,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) IS
 'Asks a human to look: one row in public.escalations, status pending. Returns its id.
 

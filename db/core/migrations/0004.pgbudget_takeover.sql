@@ -75,7 +75,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO budget_caller;
+GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO budget_caller, budget_admin;
 COMMENT ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) IS
 'Three columns of budget.reserve, for callers that know nothing of schema budget. One row.
 
