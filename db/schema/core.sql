@@ -755,7 +755,7 @@ CREATE FUNCTION budget.escalate(p_component text, p_operation text, p_error text
 COMMENT ON FUNCTION budget.escalate(p_component text, p_operation text, p_error text, p_work_order_id uuid, p_severity text, p_metadata jsonb) IS 'Asks a human to look: one row in public.escalations, status pending. Returns its id.
 
 p_component, p_operation  where it happened
-p_error                   what happened; it stands in reason, after component and operation
+p_error                   what happened; it stands in reason, after component and operation; at most 64 KiB of text in all
 p_work_order_id           the work order, if one is concerned; an id that is not in the table is kept in context alone
 p_severity                critical, high, warning or info
 p_metadata                a JSON object, at most 64 KiB, merged into context
@@ -871,7 +871,7 @@ CREATE FUNCTION budget."freeze"(p_reason text) RETURNS TABLE(frozen boolean, rea
 COMMENT ON FUNCTION budget."freeze"(p_reason text) IS 'The kill switch: every reserve and extend that decides after this commit is refused, also for exempt services. Settle,
 cancel and record go on. One row: the freeze in force.
 
-p_reason  why; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
+p_reason  why, at most 64 KiB; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
 
 Errors: 22023 no reason; 55P03 lock wait. Locks: one row of system_config; it waits for no reservation.';
 

@@ -308,3 +308,14 @@ def test_another_schema_of_this_name_stops_the_migration(server: Server, applica
     assert found(server, application_dsn) == as_found
     assert migrations.rollback(application_dsn, all=True) == []
     assert found(server, application_dsn) == as_found
+
+
+def test_a_schema_that_another_role_owns_stops_the_migration(server: Server, application_dsn: str, app_role: str) -> None:
+    with session(application_dsn) as db:
+        db.execute(f"CREATE SCHEMA budget AUTHORIZATION {app_role}".encode())
+        db.execute("COMMENT ON SCHEMA budget IS 'pgbudget: so it says.'")
+    as_found = found(server, application_dsn)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="belongs to another role") as e:
+        migrations.migrate(application_dsn)
+    assert e.value.diag.message_detail == f"It is owned by {app_role}."
+    assert found(server, application_dsn) == as_found

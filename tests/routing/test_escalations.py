@@ -132,6 +132,7 @@ def test_each_call_of_escalate_is_a_row_of_its_own(db: Connection) -> None:
         ("a", "b", "c", None, None),
         ("a", "b", "c", None, "high", Jsonb([])),
         ("a", "b", "c", None, "high", {"x": "y" * 2**16}),
+        ("a", "b", "c" * 2**16),
     ],
 )
 def test_an_escalation_that_nobody_could_read_is_an_error(db: Connection, args: tuple[object, ...]) -> None:

@@ -24,6 +24,7 @@ BEGIN
             DETAIL = format('Given: %L, %L, %L, %L.', p_component, p_operation, p_error, p_severity),
             HINT = 'A human will read it: leave none of them empty.';
     END IF;
+    PERFORM budget._metadata(jsonb_build_object('text', p_component || p_operation || p_error || p_severity), 'the text');
     v_lock_timeout := budget._begin_write();
     PERFORM budget._write_escalation(
         v_id, 'error', p_severity, p_component, p_operation,
@@ -40,7 +41,7 @@ COMMENT ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) IS
 'Asks a human to look: one row in public.escalations, status pending. Returns its id.
 
 p_component, p_operation  where it happened
-p_error                   what happened; it stands in reason, after component and operation
+p_error                   what happened; it stands in reason, after component and operation; at most 64 KiB of text in all
 p_work_order_id           the work order, if one is concerned; an id that is not in the table is kept in context alone
 p_severity                critical, high, warning or info
 p_metadata                a JSON object, at most 64 KiB, merged into context

@@ -15,7 +15,9 @@ BEGIN
             USING ERRCODE = '22023', DETAIL = 'p_reason is null or empty.', HINT = 'Whoever is refused will read it.';
     END IF;
     v_lock_timeout := budget._begin_write();
-    v_value := jsonb_build_object('reason', p_reason, 'by', session_user, 'since', budget._iso(budget._now()));
+    v_value := budget._metadata(
+        jsonb_build_object('reason', p_reason, 'by', session_user, 'since', budget._iso(budget._now())), 'p_reason'
+    );
     INSERT INTO public.system_config (key, value, description)
     VALUES ('budget_freeze', v_value::text, 'While this row is here nothing can be reserved; see budget.unfreeze')
     ON CONFLICT (key) DO NOTHING; -- frozen already: the first reason stands
@@ -33,6 +35,6 @@ COMMENT ON FUNCTION budget.freeze(text) IS
 'The kill switch: every reserve and extend that decides after this commit is refused, also for exempt services. Settle,
 cancel and record go on. One row: the freeze in force.
 
-p_reason  why; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
+p_reason  why, at most 64 KiB; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
 
 Errors: 22023 no reason; 55P03 lock wait. Locks: one row of system_config; it waits for no reservation.';

@@ -26,6 +26,20 @@ BEGIN
                 SELECT n.nspowner::regrole FROM pg_namespace AS n WHERE n.nspname = 'budget'
             )),
             HINT = 'Nothing was changed. Drop it if it is empty, or rename it: ALTER SCHEMA budget RENAME TO another_name';
+    ELSIF EXISTS (
+        SELECT
+        FROM pg_namespace AS n
+        INNER JOIN pg_roles AS o ON o.oid = n.nspowner
+        INNER JOIN pg_roles AS me ON me.rolname = current_user
+        WHERE n.nspname = 'budget' AND o.oid <> me.oid AND NOT o.rolsuper AND (me.rolsuper OR NOT pg_has_role(o.oid, 'MEMBER'))
+    ) THEN
+        -- Whoever owns the schema can put his own functions in the place of ours: its comment is no proof.
+        RAISE EXCEPTION 'the schema budget of this database belongs to another role'
+            USING ERRCODE = '55000',
+            DETAIL = format('It is owned by %s.', (
+                SELECT n.nspowner::regrole FROM pg_namespace AS n WHERE n.nspname = 'budget'
+            )),
+            HINT = 'Nothing was changed. Migrate as its owner if you trust that role; else drop or rename the schema.';
     END IF;
 END
 $do$;

@@ -2507,7 +2507,9 @@ BEGIN
             USING ERRCODE = '22023', DETAIL = 'p_reason is null or empty.', HINT = 'Whoever is refused will read it.';
     END IF;
     v_lock_timeout := budget._begin_write();
-    v_value := jsonb_build_object('reason', p_reason, 'by', session_user, 'since', budget._iso(budget._now()));
+    v_value := budget._metadata(
+        jsonb_build_object('reason', p_reason, 'by', session_user, 'since', budget._iso(budget._now())), 'p_reason'
+    );
     INSERT INTO public.system_config (key, value, description)
     VALUES ('budget_freeze', v_value::text, 'While this row is here nothing can be reserved; see budget.unfreeze')
     ON CONFLICT (key) DO NOTHING; -- frozen already: the first reason stands
@@ -2525,7 +2527,7 @@ COMMENT ON FUNCTION budget.freeze(text) IS
 'The kill switch: every reserve and extend that decides after this commit is refused, also for exempt services. Settle,
 cancel and record go on. One row: the freeze in force.
 
-p_reason  why; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
+p_reason  why, at most 64 KiB; it is kept with the session''s user and the time. While frozen, another freeze changes nothing.
 
 Errors: 22023 no reason; 55P03 lock wait. Locks: one row of system_config; it waits for no reservation.';
 -- end functions/freeze.sql
@@ -2791,6 +2793,7 @@ BEGIN
             DETAIL = format('Given: %L, %L, %L, %L.', p_component, p_operation, p_error, p_severity),
             HINT = 'A human will read it: leave none of them empty.';
     END IF;
+    PERFORM budget._metadata(jsonb_build_object('text', p_component || p_operation || p_error || p_severity), 'the text');
     v_lock_timeout := budget._begin_write();
     PERFORM budget._write_escalation(
         v_id, 'error', p_severity, p_component, p_operation,
@@ -2807,7 +2810,7 @@ COMMENT ON FUNCTION budget.escalate(text, text, text, uuid, text, jsonb) IS
 'Asks a human to look: one row in public.escalations, status pending. Returns its id.
 
 p_component, p_operation  where it happened
-p_error                   what happened; it stands in reason, after component and operation
+p_error                   what happened; it stands in reason, after component and operation; at most 64 KiB of text in all
 p_work_order_id           the work order, if one is concerned; an id that is not in the table is kept in context alone
 p_severity                critical, high, warning or info
 p_metadata                a JSON object, at most 64 KiB, merged into context
