@@ -310,7 +310,9 @@ def test_another_schema_of_this_name_stops_the_migration(server: Server, applica
     assert found(server, application_dsn) == as_found
 
 
-def test_a_schema_that_another_role_owns_stops_the_migration(server: Server, application_dsn: str, app_role: str) -> None:
+def test_a_schema_that_another_role_owns_stops_the_migration(
+    server: Server, application_dsn: str, app_role: str
+) -> None:
     with session(application_dsn) as db:
         db.execute(f"CREATE SCHEMA budget AUTHORIZATION {app_role}".encode())
         db.execute("COMMENT ON SCHEMA budget IS 'pgbudget: so it says.'")

@@ -154,7 +154,7 @@ def test_what_is_not_broken(caller: Connection, limits: str) -> None:
 
 
 def test_every_zone_of_the_server_can_be_used(tx: Connection) -> None:
-    """But for those that AT TIME ZONE takes for an abbreviation: without summer time, or with what a session makes of it."""
+    """But for those that AT TIME ZONE takes for an abbreviation: no summer time, or what a session makes of it."""
     bag_eq(
         tx,
         """SELECT z.name
