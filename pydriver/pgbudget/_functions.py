@@ -175,6 +175,11 @@ class Functions:
     def check(self, estimated_cost: Money, service_name: str, metadata: Metadata | None = None) -> Verdict:
         """Return the verdict that `reserve` would give now; changes nothing, locks nothing: `budget.check`.
 
+        Args:
+            estimated_cost: in the currency of the limits.
+            service_name: who would spend.
+            metadata: as for `reserve`.
+
         Raises:
             InvalidArgument, AmountOutOfRange: for an argument.
             BadConfiguration: if the limits are broken.
@@ -188,6 +193,11 @@ class Functions:
 
         A refusal leaves the hold as it was.
 
+        Args:
+            reservation_id: the hold; one that has lapsed is revived if there is room.
+            new_estimate: the new total, not an addition, in the currency of the limits.
+            ttl: how long the hold counts from now.
+
         Raises:
             UnknownReservation: if there is no such hold.
             HoldStateError: if it has ended; and what `reserve` raises.
@@ -196,6 +206,11 @@ class Functions:
     @function
     def settle(self, reservation_id: UUID, actual_cost: Money, metadata: Metadata | None = None) -> Outcome:
         """Turn a hold into the actual spend, in full, also above its estimate or after its end: `budget.settle`.
+
+        Args:
+            reservation_id: the hold.
+            actual_cost: what the call cost, in the currency of the limits.
+            metadata: a JSON object, at most 64 KiB, kept beside the original metadata.
 
         Raises:
             InvalidArgument, AmountOutOfRange: for an argument.
@@ -207,6 +222,10 @@ class Functions:
     @function
     def cancel(self, reservation_id: UUID, reason: str | None = None) -> Outcome:
         """Give a hold's money back because the call failed and cost nothing: `budget.cancel`.
+
+        Args:
+            reservation_id: the hold.
+            reason: why, kept in its row.
 
         Raises:
             UnknownReservation: if there is no such hold.
@@ -248,7 +267,12 @@ class Functions:
 
     @function
     def estimate(self, complexity_score: Money, hard_stop_required: bool) -> Decimal:
-        """Return what routing a task of this complexity may cost: `budget.estimate`. Errors: InvalidArgument."""
+        """Return what routing a task may cost, by the tiers: `budget.estimate`. Errors: InvalidArgument.
+
+        Args:
+            complexity_score: finite, usually from 0 to 1.
+            hard_stop_required: as `detect_hard_stop` says; the highest tier whatever the score.
+        """
 
     @function
     def estimate_tokens(self, proposer: str, input_tokens: int, max_output_tokens: int) -> Decimal:
@@ -296,6 +320,9 @@ class Functions:
     def freeze(self, reason: str) -> Freeze:
         """Refuse every reserve and extend from now on; the first reason stands: `budget.freeze`. Admins only.
 
+        Args:
+            reason: whoever is refused will read it.
+
         Raises:
             InvalidArgument: without a reason.
         """
@@ -338,6 +365,11 @@ class Functions:
     @function
     def retry_strategy(self, current_proposer: str, attempt: int, failure_reason: str | None) -> Retry:
         """Say what to do after a failed attempt, the first being number 1: `budget.retry_strategy`.
+
+        Args:
+            current_proposer: who made the attempt.
+            attempt: its number.
+            failure_reason: why it failed; kept in the answer.
 
         Raises:
             InvalidArgument: if the proposer is unknown or the attempt below 1.
