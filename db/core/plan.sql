@@ -192,7 +192,7 @@ AS $function$
         r.keeps
         OR NOT EXISTS (
             SELECT
-            FROM unnest(p_callers || ARRAY['budget_caller', current_user]::text[]) AS c
+            FROM unnest(p_callers || ARRAY['budget_caller', 'budget_admin', current_user]::text[]) AS c
             WHERE pg_has_role(r.oid, to_regrole(quote_ident(c)), 'USAGE')
         )
     ORDER BY r.rolname

@@ -185,7 +185,7 @@ class Which(NamedTuple):
 
 WHICH = st.builds(
     Which,
-    st.sampled_from(["open", "open", "open", "lapsed", "ended", "recorded", "id"]),
+    st.sampled_from(["open", "open", "lapsed", "ended", "recorded", "id"]),
     st.integers(0, 5),
     st.one_of(st.none(), st.none(), st.none(), SHORTLY),
 )

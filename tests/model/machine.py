@@ -198,7 +198,7 @@ class BudgetMachine(RuleBasedStateMachine):
         have = self.database.ask("SELECT * FROM budget.check(%s, %s, %s::jsonb)", estimate, service, as_json(metadata))
         self.both(lambda: self.model.check(estimate, service), have)
 
-    @rule(which=WHICH, amount=st.none() | SPENT, ttl=TTLS)
+    @rule(which=WHICH, amount=st.none() | SPENT, ttl=st.none() | TTLS)
     def extend(self, which: Which, amount: Amount | None, ttl: timedelta | None) -> None:
         hold_id, row = self.pick(which)
         new = None if amount is None else self.amount(amount, row)

@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.model.database import Database
 from tests.model.machine import BudgetMachine
 
-LIVES = 300
+LIVES = 400
 STEPS = 50
 
 # A run that misses one of these says little.
