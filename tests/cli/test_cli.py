@@ -36,12 +36,14 @@ def test_help_teaches() -> None:
     assert done.code == 0
     for word in ("Exit codes:", "  0 ", "  1 ", "  2 ", "  3 ", "DATABASE_URL", "PGBUDGET_DEBUG", "pgbudget demo"):
         assert word in done.out
+    assert "\n    pgbudget demo  " in done.out, "the first steps stand on lines of their own"
     commands = [line.split()[0] for line in done.out.partition("Commands:\n")[2].splitlines()]
     assert commands[:4] == ["demo", "migrate", "rollback", "status"]
     for command in commands:
         described = run(command, "--help")
         assert described.code == 0
         assert max(map(len, (done.out + described.out).splitlines())) <= COLUMNS
+        assert "\\b" not in done.out + described.out
         assert "..." not in described.out.splitlines()[2]
 
 

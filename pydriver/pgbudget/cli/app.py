@@ -44,7 +44,7 @@ def _exit_code(error: Exception) -> int:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pgbudget")
 def app() -> None:
-    r"""A spend limit that PostgreSQL itself enforces.
+    """A spend limit that PostgreSQL itself enforces.
 
     Callers reserve the estimated cost before they spend, then settle it with the actual cost or cancel it. All of
     that is SQL in the database; this command installs it there and shows what it does.

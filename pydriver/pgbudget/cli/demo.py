@@ -14,7 +14,7 @@ from pgbudget.cli._common import OK, REFUSED, out
 @click.option("--dsn", metavar="URI", help="Use this server, in a database that is made for it and dropped after.")
 @click.pass_context
 def demo(ctx: click.Context, dsn: str | None) -> None:
-    r"""Show the race, its end, and 64 connections at one limit.
+    """Show the race, its end, and 64 connections at one limit.
 
     \b
     1  two connections read $95 of $100, find it fine, spend $10 each: $115
