@@ -219,21 +219,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
-DECLARE
-    v_midnight timestamp := date_trunc('day', p_at AT TIME ZONE p_zone);
 BEGIN
     IF NOT isfinite(p_at) THEN
         RETURN; -- a direct writer's 'infinity' is on no day
     END IF;
-    day := v_midnight::date;
-    starts_at := v_midnight AT TIME ZONE p_zone;
-    ends_at := (v_midnight + interval '1 day') AT TIME ZONE p_zone;
-    -- Most days: no clock was changed between the midnight before this day and the one after it.
-    IF ends_at - starts_at = interval '24 hours'
-        AND (starts_at - interval '24 hours') AT TIME ZONE p_zone = v_midnight - interval '1 day'
-    THEN
-        RETURN;
-    END IF;
+    day := (p_at AT TIME ZONE p_zone)::date;
     starts_at := budget._day_start(day, p_zone);
     ends_at := budget._day_start(day + 1, p_zone);
     -- Where clocks go back across midnight, the old date shows again after the new day has begun.
@@ -276,8 +266,7 @@ BEGIN
     THEN
         RETURN p_zone;
     END IF;
-    RAISE EXCEPTION
-        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
+    RAISE EXCEPTION 'timezone must be the full name of a time zone such as Europe/Berlin, not %', coalesce(p_zone, 'null')
         USING ERRCODE = 'PB005';
 END
 $function$;
@@ -443,10 +432,10 @@ DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        SET LOCAL synchronous_commit = on;
+        PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN
-        SET LOCAL lock_timeout = '5s';
+        PERFORM set_config('lock_timeout', '5s', true);
     END IF;
     RETURN v_lock_timeout;
 END
@@ -586,7 +575,7 @@ DECLARE
     -- Holds that lapse up to this instant count nothing.
     v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
     v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
-    v_counted numeric := CASE WHEN p_hold.id IS NULL THEN 0 ELSE budget._counted(p_config, p_now, p_hold) END;
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
     v_missing numeric;
     v_freed record;
     v_verdict budget.verdict;

@@ -10,10 +10,10 @@ DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        SET LOCAL synchronous_commit = on;
+        PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN
-        SET LOCAL lock_timeout = '5s';
+        PERFORM set_config('lock_timeout', '5s', true);
     END IF;
     RETURN v_lock_timeout;
 END

@@ -22,8 +22,7 @@ BEGIN
     THEN
         RETURN p_zone;
     END IF;
-    RAISE EXCEPTION
-        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
+    RAISE EXCEPTION 'timezone must be the full name of a time zone such as Europe/Berlin, not %', coalesce(p_zone, 'null')
         USING ERRCODE = 'PB005';
 END
 $function$;
