@@ -136,9 +136,11 @@ DROP FUNCTION IF EXISTS budget._require_config();
 
 DROP FUNCTION IF EXISTS budget._read_config();
 
-DROP FUNCTION IF EXISTS budget._parse_config(text);
+DROP FUNCTION IF EXISTS budget._parse_config(jsonb);
 
-DROP FUNCTION IF EXISTS budget._zone(text);
+DROP FUNCTION IF EXISTS budget._zone(jsonb);
+
+DROP FUNCTION IF EXISTS budget._cap(jsonb, text);
 
 DROP FUNCTION IF EXISTS budget._window(timestamptz, text);
 

@@ -241,95 +241,134 @@ COMMENT ON FUNCTION budget._window(timestamptz, text) IS
 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
 -- end functions/_internal/_window.sql
 
+-- begin functions/_internal/_cap.sql
+CREATE OR REPLACE FUNCTION budget._cap(p_limits jsonb, p_key text)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_cap numeric;
+BEGIN
+    IF NOT p_limits ? p_key THEN
+        RETURN NULL;
+    END IF;
+    IF jsonb_typeof(p_limits -> p_key) = 'number' THEN
+        v_cap := (p_limits ->> p_key)::numeric;
+        IF v_cap >= 0 AND v_cap < 1e15 THEN
+            RETURN v_cap;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% must be a number of at least 0 and below 1e15, not %', p_key, p_limits -> p_key
+        USING ERRCODE = 'PB005';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._cap(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._cap(jsonb, text) IS
+'One amount of the limits; NULL when its key is absent. Errors: PB005 when it is no amount.';
+-- end functions/_internal/_cap.sql
+
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
 -- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
 -- timezone_abbreviations can give another meaning: a caller would choose the day with it. And so are the names of zones
 -- that AT TIME ZONE takes for an abbreviation instead, which has no summer time.
-CREATE OR REPLACE FUNCTION budget._zone(p_zone text)
+CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
 RETURNS text
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
+DECLARE
+    c_ambiguous CONSTANT text[] := ARRAY[
+        'CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET'
+    ];
+    v_zone text := p_zone #>> '{}';
 BEGIN
-    -- Where the server knows no zone of the name, AT TIME ZONE says so.
-    IF (
-        p_zone ~ '^[A-Za-z_/-]+$'
-        OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
-        OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
-    )
-        AND upper(p_zone) NOT IN ('CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET')
-        AND timestamp '2000-01-01 00:00:00' AT TIME ZONE p_zone IS NOT NULL
+    IF jsonb_typeof(p_zone) = 'string'
+        AND (
+            v_zone ~ '^[A-Za-z_/-]+$'
+            OR v_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+            OR v_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+        )
+        AND upper(v_zone) <> ALL (c_ambiguous)
     THEN
-        RETURN p_zone;
+        BEGIN
+            PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
+            RETURN v_zone;
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL; -- reported below, in our own words
+        END;
     END IF;
-    RAISE EXCEPTION 'timezone must be the full name of a time zone such as Europe/Berlin, not %', coalesce(p_zone, 'null')
-        USING ERRCODE = 'PB005';
+    RAISE EXCEPTION 'timezone must be the full name of a time zone, such as Europe/Berlin, not %', p_zone USING ERRCODE = 'PB005';
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._zone(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._zone(text) IS
-'A time zone that the server knows by name. Errors: PB005, and 22023 where the server knows none of that name.';
+REVOKE ALL ON FUNCTION budget._zone(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._zone(jsonb) IS 'A time zone that the server knows by name. Errors: PB005.';
 -- end functions/_internal/_zone.sql
 
 -- begin functions/_internal/_parse_config.sql
 -- The defaults of the keys that have one stand here and nowhere else. A value that breaks a rule leaves them in place
 -- and says so in error: whoever decides must refuse then, whoever only records can go on (UTC day, no limit known).
-CREATE OR REPLACE FUNCTION budget._parse_config(p_value text)
+CREATE OR REPLACE FUNCTION budget._parse_config(p_limits jsonb)
 RETURNS budget._config
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_default budget._config := ROW(
-        NULL, NULL, NULL, 'UTC', '1 hour', 'release', ARRAY['architect'], NULL, NULL
-    )::budget._config;
+    v_default budget._config;
     v_config budget._config;
-    v_limits jsonb;
-    v_cap text;
 BEGIN
-    IF p_value IS NULL THEN
-        RAISE EXCEPTION 'system_config has no row with the key budget_limits' USING ERRCODE = 'PB005';
-    END IF;
-    v_limits := p_value;
-    IF jsonb_typeof(v_limits) <> 'object' THEN
+    v_default.timezone := 'UTC';
+    v_default.reservation_ttl := '1 hour';
+    v_default.on_expiry := 'release';
+    v_default.exempt_services := ARRAY['architect'];
+    v_config := v_default;
+
+    IF jsonb_typeof(p_limits) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'budget_limits must be a JSON object' USING ERRCODE = 'PB005';
     END IF;
-    IF NOT v_limits ? 'emergency_kill' THEN
+    IF NOT p_limits ? 'emergency_kill' THEN
         RAISE EXCEPTION 'emergency_kill is missing' USING ERRCODE = 'PB005';
     END IF;
-    FOREACH v_cap IN ARRAY ARRAY['daily_soft_cap', 'daily_hard_cap', 'emergency_kill'] LOOP
-        IF v_limits -> v_cap @@ '$.type() != "number" || $ < 0 || $ >= 1e15' THEN
-            RAISE EXCEPTION '% must be a number of at least 0 and below 1e15, not %', v_cap, v_limits -> v_cap
-                USING ERRCODE = 'PB005';
-        END IF;
-    END LOOP;
-    IF jsonb_typeof(v_limits -> 'reservation_ttl') <> 'string' THEN
-        RAISE EXCEPTION 'reservation_ttl must be text such as "1 hour"' USING ERRCODE = 'PB005';
-    END IF;
-    IF v_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN
-        RAISE EXCEPTION 'on_expiry must be "release" or "keep"' USING ERRCODE = 'PB005';
-    END IF;
-    IF v_limits @@ '$.exempt_services.type() != "array" || $.exempt_services[*].type() != "string"' THEN
-        RAISE EXCEPTION 'exempt_services must be an array of service names' USING ERRCODE = 'PB005';
-    END IF;
-
-    -- Keys that are absent keep their default. A key named like a field that is no limit is one that we do not know.
-    v_config := jsonb_populate_record(v_default, v_limits - 'frozen');
-    v_config.error := NULL;
-    IF v_config.daily_soft_cap > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
-        OR v_config.daily_hard_cap > v_config.emergency_kill
+    v_config.daily_soft_cap := budget._cap(p_limits, 'daily_soft_cap');
+    v_config.daily_hard_cap := budget._cap(p_limits, 'daily_hard_cap');
+    v_config.emergency_kill := budget._cap(p_limits, 'emergency_kill');
+    IF coalesce(v_config.daily_soft_cap, 0) > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
+        OR coalesce(v_config.daily_hard_cap, 0) > v_config.emergency_kill
     THEN
         RAISE EXCEPTION 'the limits must be ordered: daily_soft_cap <= daily_hard_cap <= emergency_kill'
             USING ERRCODE = 'PB005';
     END IF;
-    v_config.timezone := budget._zone(v_config.timezone);
-    v_config.reservation_ttl := budget._ttl(v_config.reservation_ttl);
+    IF p_limits ? 'timezone' THEN
+        v_config.timezone := budget._zone(p_limits -> 'timezone');
+    END IF;
+    IF p_limits ? 'reservation_ttl' THEN
+        IF jsonb_typeof(p_limits -> 'reservation_ttl') <> 'string' THEN
+            RAISE EXCEPTION 'reservation_ttl must be text such as "1 hour"' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.reservation_ttl := budget._ttl((p_limits ->> 'reservation_ttl')::interval);
+    END IF;
+    IF p_limits ? 'on_expiry' THEN
+        IF p_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN
+            RAISE EXCEPTION 'on_expiry must be "release" or "keep"' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.on_expiry := p_limits ->> 'on_expiry';
+    END IF;
+    IF p_limits ? 'exempt_services' THEN
+        IF jsonb_typeof(p_limits -> 'exempt_services') <> 'array'
+            OR jsonb_path_exists(p_limits, 'strict $.exempt_services[*] ? (@.type() != "string")')
+        THEN
+            RAISE EXCEPTION 'exempt_services must be an array of service names' USING ERRCODE = 'PB005';
+        END IF;
+        v_config.exempt_services := ARRAY(SELECT jsonb_array_elements_text(p_limits -> 'exempt_services'));
+    END IF;
     RETURN v_config;
 EXCEPTION
     WHEN SQLSTATE 'PB005' OR data_exception THEN
@@ -338,10 +377,9 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._parse_config(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._parse_config(text) IS
-'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
-the first broken one.';
+REVOKE ALL ON FUNCTION budget._parse_config(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._parse_config(jsonb) IS
+'The limits as a record. error is NULL when every rule of the configuration holds, else it names the first broken one.';
 -- end functions/_internal/_parse_config.sql
 
 -- begin functions/_internal/_read_config.sql
@@ -353,16 +391,28 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_value text;
-    v_frozen boolean;
+    v_freeze text;
+    v_limits jsonb;
     v_config budget._config;
 BEGIN
-    -- The row's presence freezes, whatever it holds: a damaged kill switch stays on.
     SELECT
-        (SELECT c.value FROM public.system_config AS c WHERE c.key = 'budget_limits'),
-        EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_freeze')
-    INTO v_value, v_frozen;
-    v_config := budget._parse_config(v_value);
-    v_config.frozen := v_frozen;
+        max(c.value) FILTER (WHERE c.key = 'budget_limits'),
+        max(c.value) FILTER (WHERE c.key = 'budget_freeze')
+    INTO v_value, v_freeze
+    FROM public.system_config AS c
+    WHERE c.key IN ('budget_limits', 'budget_freeze');
+
+    BEGIN
+        v_limits := v_value::jsonb;
+    EXCEPTION WHEN data_exception THEN
+        v_limits := NULL; -- not JSON: reported as "must be a JSON object"
+    END;
+    v_config := budget._parse_config(v_limits);
+    IF v_value IS NULL THEN
+        v_config.error := 'system_config has no row with the key budget_limits';
+    END IF;
+    -- The row's presence freezes, whatever it holds: a damaged kill switch stays on.
+    v_config.frozen := v_freeze IS NOT NULL;
     RETURN v_config;
 END
 $function$;
@@ -2402,7 +2452,7 @@ BEGIN
     SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
 
     v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
-    v_error := (budget._parse_config(v_new::text)).error;
+    v_error := (budget._parse_config(v_new)).error;
     IF v_error IS NULL AND v_given ? 'timezone'
         AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
     THEN
