@@ -13,7 +13,7 @@ export PG PG_BIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench clean
 
 help: ## Show this help
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,16 @@ PGSPOT := --no-plpgsql
 # IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again. The schema is ours, and nobody else creates in it.
 PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014 --ignore PS015
 
+bench: .venv/with-bench ## Compare a call with the handover's function; A='reserve advisory --rows 10000' asks for others
+	$(BIN)/python -m tests.bench.ab $(A)
+
 clean: ## Remove .venv and all that was generated
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 EXTRAS_demo := cli,embedded
 EXTRAS_test := cli,embedded,test
+EXTRAS_bench := cli,embedded
 EXTRAS_check := dev
 
 .venv/with-%: .venv/made
