@@ -5,30 +5,31 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
 from psycopg.types.numeric import NumericLoader
 
-from pgbudget._functions import Call, Functions, Metadata, Money, money
+from pgbudget._arguments import Metadata, Money, money
+from pgbudget._both import entered, ready
+from pgbudget._functions import Call, Functions
 from pgbudget.errors import DatabaseBehind, InTransaction, translated
 from pgbudget.results import Event
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Source = TypeVar("Source")
 Held = TypeVar("Held")
 OnError: TypeAlias = Literal["cancel", "keep"]
+Listener: TypeAlias = Callable[[Event], object]
 
 LOG = logging.getLogger("pgbudget")
 REQUIRED_VERSION = "1.0"
@@ -45,12 +46,7 @@ class Client(Functions, Generic[Source, Held]):
     _sleep: Callable[[float], Any]
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        in_transaction: bool = False,
-        attempts: int = 3,
-        on_event: Callable[[Event], object] | None = None,
+        self, source: Source, *, in_transaction: bool = False, attempts: int = 3, on_event: Listener | None = None
     ) -> None:
         if not (isinstance(source, str) or hasattr(source, self._enters)):
             raise TypeError(f"{type(self).__name__} takes a conninfo string, or its own kind of connection or pool")
@@ -119,9 +115,7 @@ class Client(Functions, Generic[Source, Held]):
                 raised = translated(error, call.function, call.arguments)
                 self._tell(Event(call.function, time.monotonic() - began, attempt, error=raised))
                 if attempt >= self._attempts or not await self._may_repeat(error, connection, attempt):
-                    if raised is error:
-                        raise
-                    raise raised from error
+                    raise raised  # noqa: B904 - it has its cause
             else:
                 self._tell(Event(call.function, time.monotonic() - began, attempt, result))
                 return result
@@ -169,10 +163,8 @@ class Client(Functions, Generic[Source, Held]):
             self._version_checked = True
 
     async def _fetch(self, connection: Any, call: Call[T]) -> T:
-        async with (
-            entered(self._transaction(connection)),
-            entered(connection.cursor(row_factory=call.row_factory)) as cursor,
-        ):
+        async with entered(self._transaction(connection)):
+            cursor = connection.cursor(row_factory=call.row_factory)
             # The application may have chosen floats for its own queries; money stays exact.
             cursor.adapters.register_loader("numeric", NumericLoader)
             await ready(cursor.execute(call.query, call.parameters))
@@ -191,33 +183,3 @@ class Client(Functions, Generic[Source, Held]):
 
 def _numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
-
-
-async def ready(value: Awaitable[T] | T) -> T:
-    """Return the value, once it is there."""
-    return await value if isinstance(value, Awaitable) else value
-
-
-@asynccontextmanager
-async def entered(manager: Any) -> AsyncIterator[Any]:
-    """Enter a context manager of either kind."""
-    if hasattr(manager, "__aenter__"):
-        async with manager as value:
-            yield value
-    else:
-        with manager as value:
-            yield value
-
-
-def synchronous(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Any, P], T]:
-    """Make a method that answers at once of one that waits for no event loop."""
-
-    @functools.wraps(method)
-    def at_once(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            method(self, *args, **kwargs).send(None)
-        except StopIteration as end:
-            return cast(T, end.value)
-        raise RuntimeError(f"{method.__name__} waits for an event loop")
-
-    return at_once

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 from uuid import UUID, uuid4
 
 from psycopg.rows import BaseRowFactory, class_row, scalar_row
 
 from pgbudget import results
+from pgbudget._arguments import SQL_TYPES, Metadata, Money, Tokens, limits_to_json, money, to_json
 from pgbudget.results import Expired, Freeze, History, Limits, Outcome, Retry, Routing, Status, Verdict
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Money: TypeAlias = Decimal | int | float
-Metadata: TypeAlias = Mapping[str, Any]
-
-_TYPES = {
-    "Metadata": "jsonb",
-    "Money": "numeric",
-    "UUID": "uuid",
-    "bool": "boolean",
-    "int": "integer",
-    "object": "jsonb",
-    "str": "text",
-    "timedelta": "interval",
-}
-"""What an argument is cast to, by its annotation, so that no function guesses from a literal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +47,18 @@ class function(Generic[P, T]):  # noqa: N801 - a decorator
     def __init__(self, declared: Callable[Concatenate[Any, P], T]) -> None:
         signature, name = inspect.signature(declared), declared.__name__
         _self, *parameters = signature.parameters.values()
-        types = {parameter.name: _TYPES[parameter.annotation.removesuffix(" | None")] for parameter in parameters}
+        types = {parameter.name: SQL_TYPES[parameter.annotation.removesuffix(" | None")] for parameter in parameters}
+        required = {parameter.name for parameter in parameters if parameter.default is not None}
+        made = types.keys() & {"id", "reservation_id"} - required
+        as_json = limits_to_json if name == "set_limits" else to_json
         columns, row_factory = _answer(signature.return_annotation)
 
         def method(client: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-            given = signature.bind(client, *args, **kwargs)
-            given.apply_defaults()
-            arguments = {}
-            for n, sql_type in types.items():
-                value = given.arguments[n]
-                if value is not None or signature.parameters[n].default is not None:
-                    arguments[n] = money(value) if sql_type == "numeric" else value
-                elif n in ("id", "reservation_id"):  # made before the first try, so that repeating it is safe
-                    arguments[n] = uuid4()
-            sent = {n: _json(n, value) if types[n] == "jsonb" else value for n, value in arguments.items()}
+            given = signature.bind(client, *args, **kwargs).arguments
+            arguments = {n: given[n] for n in types if n in required or given.get(n) is not None}
+            arguments = {n: money(value) if types[n] == "numeric" else value for n, value in arguments.items()}
+            arguments = {n: uuid4() for n in made} | arguments  # before the first try, so that repeating it is safe
+            sent = {n: as_json(value) if types[n] == "jsonb" else value for n, value in arguments.items()}
             named = ", ".join(f"p_{n} => %({n})s::{types[n]}" for n in sent)
             source = name if name == "status" else f"{name}({named}) AS result"  # the one view
             query = f"SELECT {columns} FROM budget.{source}"  # noqa: S608 - every part is written here
@@ -92,13 +76,6 @@ class function(Generic[P, T]):  # noqa: N801 - a decorator
         return self._method.__get__(client, owner)
 
 
-def money(value: Money) -> Decimal:
-    """Return the amount as a Decimal; a float by its shortest text, so that 0.1 is 0.1. TypeError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (Decimal, int, float)):
-        raise TypeError(f"an amount is a Decimal, int or float, not {type(value).__name__}")
-    return Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
-
-
 def _answer(annotation: str) -> tuple[str, BaseRowFactory[Any]]:
     if annotation in ("Decimal", "UUID", "bool", "str"):
         return "result", scalar_row
@@ -108,17 +85,6 @@ def _answer(annotation: str) -> tuple[str, BaseRowFactory[Any]]:
         return ", ".join(names), class_row(result)
     # These are JSON. A key that a later version adds is none of this driver's.
     return "result", lambda _: lambda row: result(**{name: row[0][name] for name in names if name in row[0]})
-
-
-def _json(argument: str, value: object) -> str:
-    def exact(item: object) -> object:
-        if isinstance(item, Decimal) and argument == "limits":
-            return float(item)  # limits have to be numbers
-        if isinstance(item, (Decimal, UUID)):
-            return str(item)
-        raise TypeError(f"{argument} cannot hold a {type(item).__name__}")
-
-    return json.dumps(dict(value) if isinstance(value, Mapping) else value, default=exact, allow_nan=False)
 
 
 class Functions:
@@ -240,7 +206,7 @@ class Functions:
         service_name: str,
         metadata: Metadata | None = None,
         *,
-        id: UUID | None = None,  # noqa: A002 - the SQL function's name for it
+        id: UUID | None = None,  # noqa: A002 - the SQL function's name
     ) -> Outcome:
         """Book spend that had no hold; never refused, because the money is gone: `budget.record`.
 
@@ -275,7 +241,7 @@ class Functions:
         """
 
     @function
-    def estimate_tokens(self, proposer: str, input_tokens: int, max_output_tokens: int) -> Decimal:
+    def estimate_tokens(self, proposer: str, input_tokens: Tokens, max_output_tokens: Tokens) -> Decimal:
         """Return the most that a call can cost, from the proposer's prices: `budget.estimate_tokens`.
 
         Args:
@@ -310,7 +276,7 @@ class Functions:
         """Replace the given keys of the limits and return what is in force then: `budget.set_limits`. Admins only.
 
         Args:
-            limits: any of the fields of `Limits`: amounts of at most 15 digits, `reservation_ttl` as text ("1 hour").
+            limits: any of the fields of `Limits`; `reservation_ttl` as text ("1 hour").
 
         Raises:
             BadConfiguration: if the whole would be broken; nothing is changed then.

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 import psycopg
 
-from pgbudget._client import LOG, Client, synchronous
+from pgbudget._both import synchronous
+from pgbudget._client import LOG, Client
 from pgbudget._functions import Call
 from pgbudget.errors import POSTING
 from pgbudget.hold import AsyncHold, Hold

@@ -154,11 +154,16 @@ _BY_SQLSTATE = {error.sqlstate: error for error in BudgetError.__subclasses__() 
 
 
 def translated(error: BaseException, function: str, arguments: Mapping[str, Any]) -> BaseException:
-    """Return the exception to raise for an error of this call: one of ours, else the error itself."""
+    """Return the exception to raise for an error of this call: one of ours, with that as its cause, or itself."""
     if not isinstance(error, psycopg.Error):
         return error
+    kind, diag = _BY_SQLSTATE.get(error.sqlstate or ""), error.diag
+    ours: BudgetError
     if function in POSTING and isinstance(error, psycopg.OperationalError):
-        return UndeliveredSettlement(function, arguments, error)
-    kind = _BY_SQLSTATE.get(error.sqlstate or "")
-    diag = error.diag
-    return kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint) if kind else error
+        ours = UndeliveredSettlement(function, arguments, error)
+    elif kind:
+        ours = kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint)
+    else:
+        return error
+    ours.__cause__ = error
+    return ours

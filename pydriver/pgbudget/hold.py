@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
-from pgbudget._client import LOG, OnError, ready, synchronous
-from pgbudget._functions import Metadata, Money, money
+from pgbudget._arguments import Metadata, Money, money
+from pgbudget._both import ready, synchronous
+from pgbudget._client import LOG, OnError
 from pgbudget.errors import Refused, UnknownReservation, Unsettled
 from pgbudget.results import Outcome, Verdict
 
@@ -19,37 +19,38 @@ class _Hold:
 
     def __init__(self, budget: Any, estimate: Decimal, on_error: OnError, **request: Any) -> None:
         self.reservation_id, self.estimate = uuid4(), estimate
+        self._request = {"reservation_id": self.reservation_id, **request}
         self._budget, self._on_error, self._open = budget, on_error, True
-        self._reserve = partial(
-            budget.reserve_advisory, estimated_cost=estimate, reservation_id=self.reservation_id, **request
-        )
 
     async def _enter(self) -> None:
         try:
-            self.verdict = await ready(self._reserve())
-        except BaseException as error:
-            if not isinstance(error, Exception):  # broken off: it may have been granted
-                await self._give_up("cancel", error)
+            self.verdict = await ready(self._budget.reserve_advisory(self.estimate, **self._request))
+        except Exception:
+            raise
+        except BaseException as error:  # broken off: it may have been granted
+            await self._give_up("cancel", error)
             raise
         if not self.verdict:
             raise Refused(self.verdict)
 
-    async def _leave(self, error: BaseException | None) -> None:
-        if self._open and error is None:
-            raise Unsettled(self.reservation_id)
-        if self._open and error is not None:
+    async def _leave(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._open and error:
             await self._give_up(self._on_error, error)
+        elif self._open:
+            raise Unsettled(self.reservation_id)
 
     async def _give_up(self, how: OnError, error: BaseException) -> None:
         why = type(error).__name__  # without its text, which may quote a prompt
+        settlement = (self.estimate, {"settled_on_error": why})
         try:
-            if how == "cancel":
-                await ready(self._budget.cancel(self.reservation_id, why))
-            else:
-                await ready(self._budget.settle(self.reservation_id, self.estimate, {"settled_on_error": why}))
+            await (self._end("cancel", why) if how == "cancel" else self._end("settle", *settlement))
         except Exception as failure:
             if how == "keep" or not isinstance(failure, UnknownReservation):
                 LOG.exception("hold %s of %s counts until it lapses", self.reservation_id, self.estimate)
+
+    async def _end(self, function: str, *arguments: object) -> Outcome:
+        self._open = False  # also if this fails: the money is spent, and the error says what to do
+        return cast(Outcome, await ready(getattr(self._budget, function)(self.reservation_id, *arguments)))
 
 
 class AsyncHold(_Hold):
@@ -60,15 +61,11 @@ class AsyncHold(_Hold):
 
     async def settle(self, actual_cost: Money, metadata: Metadata | None = None) -> Outcome:
         """Turn the hold into the actual spend: `budget.settle`, with its arguments and errors."""
-        self._open = False  # also if this fails: the money is spent, and the error says what to do
-        outcome: Outcome = await ready(self._budget.settle(self.reservation_id, actual_cost, metadata))
-        return outcome
+        return await self._end("settle", actual_cost, metadata)
 
     async def cancel(self, reason: str | None = None) -> Outcome:
         """Give the money back, because nothing was spent: `budget.cancel`, with its errors."""
-        self._open = False
-        outcome: Outcome = await ready(self._budget.cancel(self.reservation_id, reason))
-        return outcome
+        return await self._end("cancel", reason)
 
     async def extend(self, new_estimate: Money | None = None, *, ttl: timedelta | None = None) -> Verdict:
         """Set the hold's new total estimate, or its time to live from now, or both, while a call streams.
@@ -85,8 +82,7 @@ class AsyncHold(_Hold):
         await self._enter()
         return self
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        await self._leave(error)
+    __aexit__ = _Hold._leave
 
 
 class Hold(_Hold):
@@ -98,10 +94,8 @@ class Hold(_Hold):
     settle = synchronous(AsyncHold.settle)
     cancel = synchronous(AsyncHold.cancel)
     extend = synchronous(AsyncHold.extend)
+    __exit__ = synchronous(_Hold._leave)
 
     def __enter__(self) -> Hold:
         synchronous(_Hold._enter)(self)
         return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        synchronous(_Hold._leave)(self, error)
