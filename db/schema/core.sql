@@ -120,17 +120,6 @@ CREATE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservat
 
 COMMENT ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text) IS 'Cancels what earlier routings of the work order still hold.';
 
--- Name: _cap(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._cap(p_limits jsonb, p_key text) RETURNS numeric
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _cap(p_limits jsonb, p_key text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._cap(p_limits jsonb, p_key text) IS 'One amount of the limits; NULL when its key is absent. Errors: PB005 when it is no amount.';
-
 -- Name: _choose_proposer(numeric, boolean, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) RETURNS jsonb
@@ -469,16 +458,17 @@ CREATE FUNCTION budget._over_limit(p_config budget._config, p_total numeric) RET
 
 COMMENT ON FUNCTION budget._over_limit(p_config budget._config, p_total numeric) IS 'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';
 
--- Name: _parse_config(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _parse_config(text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._parse_config(p_limits jsonb) RETURNS budget._config
+CREATE FUNCTION budget._parse_config(p_value text) RETURNS budget._config
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _parse_config(p_limits jsonb); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _parse_config(p_value text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._parse_config(p_limits jsonb) IS 'The limits as a record. error is NULL when every rule of the configuration holds, else it names the first broken one.';
+COMMENT ON FUNCTION budget._parse_config(p_value text) IS 'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
+the first broken one.';
 
 -- Name: _preflight(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -674,17 +664,17 @@ CREATE FUNCTION budget._write_escalation(p_id uuid, p_kind text, p_severity text
 
 COMMENT ON FUNCTION budget._write_escalation(p_id uuid, p_kind text, p_severity text, p_component text, p_operation text, p_reason text, p_context jsonb, p_work_order_id uuid, p_status text) IS 'Writes one row into public.escalations; an id that is there already is left as it is.';
 
--- Name: _zone(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _zone(text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._zone(p_zone jsonb) RETURNS text
+CREATE FUNCTION budget._zone(p_zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS …;
 
--- Name: FUNCTION _zone(p_zone jsonb); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _zone(p_zone text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._zone(p_zone jsonb) IS 'A time zone that the server knows by name. Errors: PB005.';
+COMMENT ON FUNCTION budget._zone(p_zone text) IS 'A time zone that the server knows by name. Errors: PB005, and 22023 where the server knows none of that name.';
 
 -- Name: cancel(uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1354,10 +1344,6 @@ REVOKE ALL ON FUNCTION budget._budget_status(p_config budget._config, p_total nu
 
 REVOKE ALL ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text) FROM PUBLIC;
 
--- Name: FUNCTION _cap(p_limits jsonb, p_key text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._cap(p_limits jsonb, p_key text) FROM PUBLIC;
-
 -- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) FROM PUBLIC;
@@ -1462,9 +1448,9 @@ REVOKE ALL ON FUNCTION budget._outcome(p_row public.cost_tracking) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._over_limit(p_config budget._config, p_total numeric) FROM PUBLIC;
 
--- Name: FUNCTION _parse_config(p_limits jsonb); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _parse_config(p_value text); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._parse_config(p_limits jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._parse_config(p_value text) FROM PUBLIC;
 
 -- Name: FUNCTION _preflight(); Type: ACL; Schema: budget; Owner: -
 
@@ -1536,9 +1522,9 @@ GRANT ALL ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text,
 
 REVOKE ALL ON FUNCTION budget._write_escalation(p_id uuid, p_kind text, p_severity text, p_component text, p_operation text, p_reason text, p_context jsonb, p_work_order_id uuid, p_status text) FROM PUBLIC;
 
--- Name: FUNCTION _zone(p_zone jsonb); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _zone(p_zone text); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._zone(p_zone jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._zone(p_zone text) FROM PUBLIC;
 
 -- Name: FUNCTION cancel(p_reservation_id uuid, p_reason text); Type: ACL; Schema: budget; Owner: -
 

@@ -20,12 +20,10 @@ DECLARE
     v_verdict budget.verdict;
     v_expires_at timestamptz;
 BEGIN
-    PERFORM budget._require_read_committed();
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    PERFORM budget._serialise('advisory');
-    v_now := budget._now();
+    v_now := budget._serialise('advisory');
     v_config := budget._require_config();
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');

@@ -23,7 +23,7 @@ BEGIN
     timezone := v_config.timezone;
     reservation_ttl := v_config.reservation_ttl;
     on_expiry := v_config.on_expiry;
-    exempt_services := v_config.exempt_services;
+    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_config.exempt_services));
     RETURN NEXT;
 END
 $function$;

@@ -29,11 +29,10 @@ BEGIN
     IF NOT EXISTS (SELECT FROM budget._active_proposers()) THEN
         RETURN budget._routing_refused('No active proposers available');
     END IF;
-    PERFORM budget._require_read_committed();
     v_hard_stop := budget.detect_hard_stop(p_task_description);
     v_estimate := budget.estimate(p_complexity_score, v_hard_stop);
 
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
     PERFORM budget._serialise('advisory');
     PERFORM budget._cancel_order_holds(

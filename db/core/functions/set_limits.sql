@@ -26,7 +26,7 @@ BEGIN
     SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
 
     v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
-    v_error := (budget._parse_config(v_new)).error;
+    v_error := (budget._parse_config(v_new::text)).error;
     IF v_error IS NULL AND v_given ? 'timezone'
         AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
     THEN

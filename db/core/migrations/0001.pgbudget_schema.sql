@@ -103,7 +103,7 @@ BEGIN
             timezone text,
             reservation_ttl interval,
             on_expiry text,
-            exempt_services text[],
+            exempt_services jsonb,
             frozen boolean,
             error text
         );

@@ -112,7 +112,7 @@ DROP FUNCTION IF EXISTS budget._escalate_once(text, date, text, text, text, json
 
 DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
 
-DROP FUNCTION IF EXISTS budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz);
+DROP FUNCTION IF EXISTS budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
@@ -130,17 +130,15 @@ DROP FUNCTION IF EXISTS budget._end_write(text);
 
 DROP FUNCTION IF EXISTS budget._begin_write();
 
-DROP FUNCTION IF EXISTS budget._require_read_committed();
+DROP FUNCTION IF EXISTS budget._begin_decision();
 
 DROP FUNCTION IF EXISTS budget._require_config();
 
 DROP FUNCTION IF EXISTS budget._read_config();
 
-DROP FUNCTION IF EXISTS budget._parse_config(jsonb);
+DROP FUNCTION IF EXISTS budget._parse_config(text);
 
-DROP FUNCTION IF EXISTS budget._zone(jsonb);
-
-DROP FUNCTION IF EXISTS budget._cap(jsonb, text);
+DROP FUNCTION IF EXISTS budget._zone(text);
 
 DROP FUNCTION IF EXISTS budget._window(timestamptz, text);
 

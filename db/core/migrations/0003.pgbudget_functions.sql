@@ -38,17 +38,22 @@ COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
 -- end functions/_internal/_now.sql
 
 -- begin functions/_internal/_iso.sql
--- JSON keeps instants as text; written in UTC so that no caller's TimeZone shows in a stored row. TimeZone is pinned:
--- see budget._window.
+-- JSON keeps instants as text, in UTC, so that no caller's TimeZone shows in a stored row. Adding what has passed since
+-- 1970 to a timestamp asks no time zone, and so TimeZone need not be pinned as it is in budget._window.
 CREATE OR REPLACE FUNCTION budget._iso(p_at timestamptz)
 RETURNS text
 LANGUAGE plpgsql
-STABLE
+IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
 AS $function$
 BEGIN
-    RETURN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+    RETURN CASE
+        WHEN isfinite(p_at)
+            THEN to_char(
+                timestamp '1970-01-01 00:00:00' + (p_at - timestamptz '1970-01-01 00:00:00+00'),
+                'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+            )
+    END;
 END
 $function$;
 
@@ -219,11 +224,21 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
+DECLARE
+    v_midnight timestamp := date_trunc('day', p_at AT TIME ZONE p_zone);
 BEGIN
     IF NOT isfinite(p_at) THEN
         RETURN; -- a direct writer's 'infinity' is on no day
     END IF;
-    day := (p_at AT TIME ZONE p_zone)::date;
+    day := v_midnight::date;
+    starts_at := v_midnight AT TIME ZONE p_zone;
+    ends_at := (v_midnight + interval '1 day') AT TIME ZONE p_zone;
+    -- Most days: no clock was changed between the midnight before this day and the one after it.
+    IF ends_at - starts_at = interval '24 hours'
+        AND (starts_at - interval '24 hours') AT TIME ZONE p_zone = v_midnight - interval '1 day'
+    THEN
+        RETURN;
+    END IF;
     starts_at := budget._day_start(day, p_zone);
     ends_at := budget._day_start(day + 1, p_zone);
     -- Where clocks go back across midnight, the old date shows again after the new day has begun.
@@ -241,133 +256,97 @@ COMMENT ON FUNCTION budget._window(timestamptz, text) IS
 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
 -- end functions/_internal/_window.sql
 
--- begin functions/_internal/_cap.sql
-CREATE OR REPLACE FUNCTION budget._cap(p_limits jsonb, p_key text)
-RETURNS numeric
-LANGUAGE plpgsql
-IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    v_cap numeric;
-BEGIN
-    IF NOT p_limits ? p_key THEN
-        RETURN NULL;
-    END IF;
-    IF jsonb_typeof(p_limits -> p_key) = 'number' THEN
-        v_cap := (p_limits ->> p_key)::numeric;
-        IF v_cap >= 0 AND v_cap < 1e15 THEN
-            RETURN v_cap;
-        END IF;
-    END IF;
-    RAISE EXCEPTION '% must be a number of at least 0 and below 1e15, not %', p_key, p_limits -> p_key
-        USING ERRCODE = 'PB005';
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._cap(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._cap(jsonb, text) IS
-'One amount of the limits; NULL when its key is absent. Errors: PB005 when it is no amount.';
--- end functions/_internal/_cap.sql
-
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
 -- therefore held to the shape of a name first: digits stand in few names, and in every POSIX string.
 -- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
 -- timezone_abbreviations can give another meaning: a caller would choose the day with it. And so are the names of zones
 -- that AT TIME ZONE takes for an abbreviation instead, which has no summer time.
-CREATE OR REPLACE FUNCTION budget._zone(p_zone jsonb)
+CREATE OR REPLACE FUNCTION budget._zone(p_zone text)
 RETURNS text
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
-DECLARE
-    c_ambiguous CONSTANT text[] := ARRAY[
-        'CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET'
-    ];
-    v_zone text := p_zone #>> '{}';
 BEGIN
-    IF jsonb_typeof(p_zone) = 'string'
-        AND (
-            v_zone ~ '^[A-Za-z_/-]+$'
-            OR v_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
-            OR v_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
-        )
-        AND upper(v_zone) <> ALL (c_ambiguous)
+    -- Where the server knows no zone of the name, AT TIME ZONE says so.
+    IF (
+        p_zone ~ '^[A-Za-z_/-]+$'
+        OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+        OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+    )
+        AND upper(p_zone) NOT IN ('CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET')
+        AND timestamp '2000-01-01 00:00:00' AT TIME ZONE p_zone IS NOT NULL
     THEN
-        BEGIN
-            PERFORM timestamp '2000-01-01 00:00:00' AT TIME ZONE v_zone;
-            RETURN v_zone;
-        EXCEPTION WHEN invalid_parameter_value THEN
-            NULL; -- reported below, in our own words
-        END;
+        RETURN p_zone;
     END IF;
-    RAISE EXCEPTION 'timezone must be the full name of a time zone, such as Europe/Berlin, not %', p_zone USING ERRCODE = 'PB005';
+    RAISE EXCEPTION
+        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
+        USING ERRCODE = 'PB005';
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._zone(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._zone(jsonb) IS 'A time zone that the server knows by name. Errors: PB005.';
+REVOKE ALL ON FUNCTION budget._zone(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._zone(text) IS
+'A time zone that the server knows by name. Errors: PB005, and 22023 where the server knows none of that name.';
 -- end functions/_internal/_zone.sql
 
 -- begin functions/_internal/_parse_config.sql
 -- The defaults of the keys that have one stand here and nowhere else. A value that breaks a rule leaves them in place
 -- and says so in error: whoever decides must refuse then, whoever only records can go on (UTC day, no limit known).
-CREATE OR REPLACE FUNCTION budget._parse_config(p_limits jsonb)
+-- Every reservation comes through here, and PL/pgSQL makes each expression ready anew in each transaction: few wide
+-- expressions are cheaper than many small ones.
+CREATE OR REPLACE FUNCTION budget._parse_config(p_value text)
 RETURNS budget._config
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_default budget._config;
+    v_default budget._config := ROW(
+        NULL, NULL, NULL, 'UTC', interval '1 hour', 'release', jsonb '["architect"]', NULL, NULL
+    )::budget._config;
     v_config budget._config;
+    v_limits jsonb;
 BEGIN
-    v_default.timezone := 'UTC';
-    v_default.reservation_ttl := '1 hour';
-    v_default.on_expiry := 'release';
-    v_default.exempt_services := ARRAY['architect'];
-    v_config := v_default;
-
-    IF jsonb_typeof(p_limits) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'budget_limits must be a JSON object' USING ERRCODE = 'PB005';
+    v_limits := p_value::jsonb;
+    v_default.error := CASE
+        WHEN v_limits IS NULL THEN 'system_config has no row with the key budget_limits'
+        WHEN jsonb_typeof(v_limits) <> 'object' THEN 'budget_limits must be a JSON object'
+        WHEN NOT v_limits ? 'emergency_kill' THEN 'emergency_kill is missing'
+        WHEN jsonb_typeof(v_limits -> 'daily_soft_cap') <> 'number' THEN 'daily_soft_cap must be a number'
+        WHEN jsonb_typeof(v_limits -> 'daily_hard_cap') <> 'number' THEN 'daily_hard_cap must be a number'
+        WHEN jsonb_typeof(v_limits -> 'emergency_kill') <> 'number' THEN 'emergency_kill must be a number'
+        WHEN jsonb_typeof(v_limits -> 'reservation_ttl') <> 'string' THEN 'reservation_ttl must be text such as "1 hour"'
+        WHEN v_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN 'on_expiry must be "release" or "keep"'
+        WHEN v_limits @@ '$.exempt_services.type() != "array" || $.exempt_services[*].type() != "string"'
+            THEN 'exempt_services must be an array of service names'
+    END;
+    IF v_default.error IS NOT NULL THEN
+        RETURN v_default;
     END IF;
-    IF NOT p_limits ? 'emergency_kill' THEN
-        RAISE EXCEPTION 'emergency_kill is missing' USING ERRCODE = 'PB005';
-    END IF;
-    v_config.daily_soft_cap := budget._cap(p_limits, 'daily_soft_cap');
-    v_config.daily_hard_cap := budget._cap(p_limits, 'daily_hard_cap');
-    v_config.emergency_kill := budget._cap(p_limits, 'emergency_kill');
-    IF coalesce(v_config.daily_soft_cap, 0) > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
-        OR coalesce(v_config.daily_hard_cap, 0) > v_config.emergency_kill
-    THEN
-        RAISE EXCEPTION 'the limits must be ordered: daily_soft_cap <= daily_hard_cap <= emergency_kill'
-            USING ERRCODE = 'PB005';
-    END IF;
-    IF p_limits ? 'timezone' THEN
-        v_config.timezone := budget._zone(p_limits -> 'timezone');
-    END IF;
-    IF p_limits ? 'reservation_ttl' THEN
-        IF jsonb_typeof(p_limits -> 'reservation_ttl') <> 'string' THEN
-            RAISE EXCEPTION 'reservation_ttl must be text such as "1 hour"' USING ERRCODE = 'PB005';
-        END IF;
-        v_config.reservation_ttl := budget._ttl((p_limits ->> 'reservation_ttl')::interval);
-    END IF;
-    IF p_limits ? 'on_expiry' THEN
-        IF p_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN
-            RAISE EXCEPTION 'on_expiry must be "release" or "keep"' USING ERRCODE = 'PB005';
-        END IF;
-        v_config.on_expiry := p_limits ->> 'on_expiry';
-    END IF;
-    IF p_limits ? 'exempt_services' THEN
-        IF jsonb_typeof(p_limits -> 'exempt_services') <> 'array'
-            OR jsonb_path_exists(p_limits, 'strict $.exempt_services[*] ? (@.type() != "string")')
-        THEN
-            RAISE EXCEPTION 'exempt_services must be an array of service names' USING ERRCODE = 'PB005';
-        END IF;
-        v_config.exempt_services := ARRAY(SELECT jsonb_array_elements_text(p_limits -> 'exempt_services'));
+    v_config := ROW(
+        (v_limits ->> 'daily_soft_cap')::numeric,
+        (v_limits ->> 'daily_hard_cap')::numeric,
+        (v_limits ->> 'emergency_kill')::numeric,
+        budget._zone(coalesce(v_limits ->> 'timezone', v_default.timezone)),
+        budget._ttl(coalesce((v_limits ->> 'reservation_ttl')::interval, v_default.reservation_ttl)),
+        coalesce(v_limits ->> 'on_expiry', v_default.on_expiry),
+        coalesce(v_limits -> 'exempt_services', v_default.exempt_services),
+        NULL,
+        NULL
+    )::budget._config;
+    v_default.error := CASE
+        WHEN least(v_config.daily_soft_cap, v_config.daily_hard_cap, v_config.emergency_kill) < 0
+            OR greatest(v_config.daily_soft_cap, v_config.daily_hard_cap, v_config.emergency_kill) >= 1e15
+            THEN 'a limit must be at least 0 and below 1e15'
+        WHEN v_config.daily_soft_cap > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
+            OR v_config.daily_hard_cap > v_config.emergency_kill
+            THEN 'the limits must be ordered: daily_soft_cap <= daily_hard_cap <= emergency_kill'
+    END;
+    IF v_default.error IS NOT NULL THEN
+        RETURN v_default;
     END IF;
     RETURN v_config;
 EXCEPTION
@@ -377,9 +356,10 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._parse_config(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._parse_config(jsonb) IS
-'The limits as a record. error is NULL when every rule of the configuration holds, else it names the first broken one.';
+REVOKE ALL ON FUNCTION budget._parse_config(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._parse_config(text) IS
+'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
+the first broken one.';
 -- end functions/_internal/_parse_config.sql
 
 -- begin functions/_internal/_read_config.sql
@@ -391,28 +371,16 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_value text;
-    v_freeze text;
-    v_limits jsonb;
+    v_frozen boolean;
     v_config budget._config;
 BEGIN
-    SELECT
-        max(c.value) FILTER (WHERE c.key = 'budget_limits'),
-        max(c.value) FILTER (WHERE c.key = 'budget_freeze')
-    INTO v_value, v_freeze
-    FROM public.system_config AS c
-    WHERE c.key IN ('budget_limits', 'budget_freeze');
-
-    BEGIN
-        v_limits := v_value::jsonb;
-    EXCEPTION WHEN data_exception THEN
-        v_limits := NULL; -- not JSON: reported as "must be a JSON object"
-    END;
-    v_config := budget._parse_config(v_limits);
-    IF v_value IS NULL THEN
-        v_config.error := 'system_config has no row with the key budget_limits';
-    END IF;
     -- The row's presence freezes, whatever it holds: a damaged kill switch stays on.
-    v_config.frozen := v_freeze IS NOT NULL;
+    SELECT
+        (SELECT c.value FROM public.system_config AS c WHERE c.key = 'budget_limits'),
+        EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_freeze')
+    INTO v_value, v_frozen;
+    v_config := budget._parse_config(v_value);
+    v_config.frozen := v_frozen;
     RETURN v_config;
 END
 $function$;
@@ -447,12 +415,12 @@ REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
 COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
 -- end functions/_internal/_require_config.sql
 
--- begin functions/_internal/_require_read_committed.sql
+-- begin functions/_internal/_begin_decision.sql
 -- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
-CREATE OR REPLACE FUNCTION budget._require_read_committed()
-RETURNS void
+CREATE OR REPLACE FUNCTION budget._begin_decision()
+RETURNS text
 LANGUAGE plpgsql
-STABLE
+VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -462,12 +430,14 @@ BEGIN
             DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
             HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
     END IF;
+    RETURN budget._begin_write();
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._require_read_committed() FROM PUBLIC;
-COMMENT ON FUNCTION budget._require_read_committed() IS 'Errors: PB001 at any level but READ COMMITTED.';
--- end functions/_internal/_require_read_committed.sql
+REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
+COMMENT ON FUNCTION budget._begin_decision() IS
+'What budget._begin_write does, for whoever is going to decide. Errors: PB001 at any level but READ COMMITTED.';
+-- end functions/_internal/_begin_decision.sql
 
 -- begin functions/_internal/_begin_write.sql
 -- Both settings are made for the transaction, not for the function: a setting that ends with the function would be
@@ -482,10 +452,10 @@ DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
+        SET LOCAL synchronous_commit = on;
     END IF;
     IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN
-        PERFORM set_config('lock_timeout', '5s', true);
+        SET LOCAL lock_timeout = '5s';
     END IF;
     RETURN v_lock_timeout;
 END
@@ -517,7 +487,7 @@ COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeou
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
-RETURNS void
+RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -529,6 +499,7 @@ BEGIN
         LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
         PERFORM pg_advisory_xact_lock(8099550711184319860);
     END IF;
+    RETURN budget._now();
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -541,8 +512,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
-55P03.';
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision, read under the lock. Errors: 55P03.';
 -- end functions/_internal/_serialise.sql
 
 -- begin functions/_internal/_counted.sql
@@ -625,7 +596,7 @@ DECLARE
     -- Holds that lapse up to this instant count nothing.
     v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
     v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
-    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_counted numeric := CASE WHEN p_hold.id IS NULL THEN 0 ELSE budget._counted(p_config, p_now, p_hold) END;
     v_missing numeric;
     v_freed record;
     v_verdict budget.verdict;
@@ -690,7 +661,7 @@ BEGIN
         v_verdict.can_proceed := false;
         v_verdict.reason := 'frozen';
         v_verdict.retry_at := NULL;
-    ELSIF p_service_name = ANY (p_config.exempt_services) THEN
+    ELSIF p_config.exempt_services ? p_service_name THEN
         v_verdict.can_proceed := true;
         v_verdict.reason := 'granted';
         v_verdict.retry_at := NULL;
@@ -762,13 +733,14 @@ COMMENT ON FUNCTION budget._replay(budget._config, numeric, text, jsonb, timesta
 
 -- begin functions/_internal/_insert_hold.sql
 CREATE OR REPLACE FUNCTION budget._insert_hold(
-    p_verdict budget.verdict,
+    p_id uuid,
     p_estimate numeric,
     p_service_name text,
     p_metadata jsonb,
-    p_now timestamptz
+    p_now timestamptz,
+    p_expires_at timestamptz
 )
-RETURNS void
+RETURNS uuid
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -776,7 +748,7 @@ AS $function$
 BEGIN
     INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
     VALUES (
-        p_verdict.reservation_id,
+        p_id,
         p_service_name,
         p_estimate,
         jsonb_build_object(
@@ -787,22 +759,23 @@ BEGIN
             'reserved_at', budget._iso(p_now)
         ),
         p_now,
-        p_verdict.expires_at
+        p_expires_at
     )
     ON CONFLICT (id) DO NOTHING;
     -- Under the advisory lock a direct writer can take the id between our look and our insert.
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_verdict.reservation_id
+        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_id
             USING ERRCODE = 'PB003',
             DETAIL = 'A ledger row with this id was written outside budget.reserve.',
             HINT = 'Take a new id.';
     END IF;
+    RETURN p_id;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) IS
-'Writes the hold of a granted verdict into the ledger. Errors: PB003 when the id was taken meanwhile.';
+REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
+'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';
 -- end functions/_internal/_insert_hold.sql
 
 -- begin functions/_internal/_write_escalation.sql
@@ -1020,10 +993,8 @@ DECLARE
     v_row public.cost_tracking;
     v_verdict budget.verdict;
 BEGIN
-    PERFORM budget._require_read_committed();
-    v_lock_timeout := budget._begin_write();
-    PERFORM budget._serialise(p_lock);
-    v_now := budget._now();
+    v_lock_timeout := budget._begin_decision();
+    v_now := budget._serialise(p_lock);
     v_config := budget._require_config();
 
     IF p_reservation_id IS NOT NULL THEN
@@ -1034,9 +1005,10 @@ BEGIN
     ELSE
         v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
         IF v_verdict.can_proceed THEN
-            v_verdict.reservation_id := coalesce(p_reservation_id, gen_random_uuid());
             v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
-            PERFORM budget._insert_hold(v_verdict, v_estimate, v_service_name, v_metadata, v_now);
+            v_verdict.reservation_id := budget._insert_hold(
+                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
+            );
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
         ELSE
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);
@@ -1930,12 +1902,10 @@ DECLARE
     v_verdict budget.verdict;
     v_expires_at timestamptz;
 BEGIN
-    PERFORM budget._require_read_committed();
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    PERFORM budget._serialise('advisory');
-    v_now := budget._now();
+    v_now := budget._serialise('advisory');
     v_config := budget._require_config();
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
@@ -2410,7 +2380,7 @@ BEGIN
     timezone := v_config.timezone;
     reservation_ttl := v_config.reservation_ttl;
     on_expiry := v_config.on_expiry;
-    exempt_services := v_config.exempt_services;
+    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_config.exempt_services));
     RETURN NEXT;
 END
 $function$;
@@ -2452,7 +2422,7 @@ BEGIN
     SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
 
     v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
-    v_error := (budget._parse_config(v_new)).error;
+    v_error := (budget._parse_config(v_new::text)).error;
     IF v_error IS NULL AND v_given ? 'timezone'
         AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
     THEN
@@ -2634,11 +2604,10 @@ BEGIN
     IF NOT EXISTS (SELECT FROM budget._active_proposers()) THEN
         RETURN budget._routing_refused('No active proposers available');
     END IF;
-    PERFORM budget._require_read_committed();
     v_hard_stop := budget.detect_hard_stop(p_task_description);
     v_estimate := budget.estimate(p_complexity_score, v_hard_stop);
 
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
     PERFORM budget._serialise('advisory');
     PERFORM budget._cancel_order_holds(
@@ -3030,7 +2999,7 @@ COMMENT ON VIEW budget.invariants IS
 -- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock. The advisory lock comes first
 -- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
-RETURNS void
+RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -3038,6 +3007,7 @@ AS $function$
 BEGIN
     PERFORM pg_advisory_xact_lock(8099550711184319860);
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    RETURN budget._now();
 END
 $function$;
 

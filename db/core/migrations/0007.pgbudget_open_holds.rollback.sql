@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp;
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
-RETURNS void
+RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -18,6 +18,7 @@ BEGIN
         LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
         PERFORM pg_advisory_xact_lock(8099550711184319860);
     END IF;
+    RETURN budget._now();
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -30,14 +31,14 @@ $function$;
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
-55P03.';
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision, read under the lock. Errors: 55P03.';
 -- end compiled
 
 -- The way back drops the index while everyone goes on writing: as before 0007, both variants serialise on the advisory
 -- lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
-RETURNS void
+RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -45,6 +46,7 @@ AS $function$
 BEGIN
     PERFORM pg_advisory_xact_lock(8099550711184319860);
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    RETURN budget._now();
 END
 $function$;
 

@@ -27,7 +27,7 @@ $do$;
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
-RETURNS void
+RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -39,6 +39,7 @@ BEGIN
         LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
         PERFORM pg_advisory_xact_lock(8099550711184319860);
     END IF;
+    RETURN budget._now();
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -51,8 +52,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
-55P03.';
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision, read under the lock. Errors: 55P03.';
 -- end functions/_internal/_serialise.sql
 
 RESET search_path;

@@ -10,10 +10,10 @@ DECLARE
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
+        SET LOCAL synchronous_commit = on;
     END IF;
     IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN
-        PERFORM set_config('lock_timeout', '5s', true);
+        SET LOCAL lock_timeout = '5s';
     END IF;
     RETURN v_lock_timeout;
 END

@@ -18,7 +18,7 @@ BEGIN
         v_verdict.can_proceed := false;
         v_verdict.reason := 'frozen';
         v_verdict.retry_at := NULL;
-    ELSIF p_service_name = ANY (p_config.exempt_services) THEN
+    ELSIF p_config.exempt_services ? p_service_name THEN
         v_verdict.can_proceed := true;
         v_verdict.reason := 'granted';
         v_verdict.retry_at := NULL;

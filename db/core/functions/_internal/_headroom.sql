@@ -17,7 +17,7 @@ DECLARE
     -- Holds that lapse up to this instant count nothing.
     v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
     v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
-    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_counted numeric := CASE WHEN p_hold.id IS NULL THEN 0 ELSE budget._counted(p_config, p_now, p_hold) END;
     v_missing numeric;
     v_freed record;
     v_verdict budget.verdict;

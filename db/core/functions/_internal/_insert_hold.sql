@@ -1,11 +1,12 @@
 CREATE OR REPLACE FUNCTION budget._insert_hold(
-    p_verdict budget.verdict,
+    p_id uuid,
     p_estimate numeric,
     p_service_name text,
     p_metadata jsonb,
-    p_now timestamptz
+    p_now timestamptz,
+    p_expires_at timestamptz
 )
-RETURNS void
+RETURNS uuid
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -13,7 +14,7 @@ AS $function$
 BEGIN
     INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
     VALUES (
-        p_verdict.reservation_id,
+        p_id,
         p_service_name,
         p_estimate,
         jsonb_build_object(
@@ -24,19 +25,20 @@ BEGIN
             'reserved_at', budget._iso(p_now)
         ),
         p_now,
-        p_verdict.expires_at
+        p_expires_at
     )
     ON CONFLICT (id) DO NOTHING;
     -- Under the advisory lock a direct writer can take the id between our look and our insert.
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_verdict.reservation_id
+        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_id
             USING ERRCODE = 'PB003',
             DETAIL = 'A ledger row with this id was written outside budget.reserve.',
             HINT = 'Take a new id.';
     END IF;
+    RETURN p_id;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) IS
-'Writes the hold of a granted verdict into the ledger. Errors: PB003 when the id was taken meanwhile.';
+REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
+'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';

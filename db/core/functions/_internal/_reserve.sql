@@ -25,10 +25,8 @@ DECLARE
     v_row public.cost_tracking;
     v_verdict budget.verdict;
 BEGIN
-    PERFORM budget._require_read_committed();
-    v_lock_timeout := budget._begin_write();
-    PERFORM budget._serialise(p_lock);
-    v_now := budget._now();
+    v_lock_timeout := budget._begin_decision();
+    v_now := budget._serialise(p_lock);
     v_config := budget._require_config();
 
     IF p_reservation_id IS NOT NULL THEN
@@ -39,9 +37,10 @@ BEGIN
     ELSE
         v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
         IF v_verdict.can_proceed THEN
-            v_verdict.reservation_id := coalesce(p_reservation_id, gen_random_uuid());
             v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
-            PERFORM budget._insert_hold(v_verdict, v_estimate, v_service_name, v_metadata, v_now);
+            v_verdict.reservation_id := budget._insert_hold(
+                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
+            );
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
         ELSE
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);

@@ -13,11 +13,21 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
+DECLARE
+    v_midnight timestamp := date_trunc('day', p_at AT TIME ZONE p_zone);
 BEGIN
     IF NOT isfinite(p_at) THEN
         RETURN; -- a direct writer's 'infinity' is on no day
     END IF;
-    day := (p_at AT TIME ZONE p_zone)::date;
+    day := v_midnight::date;
+    starts_at := v_midnight AT TIME ZONE p_zone;
+    ends_at := (v_midnight + interval '1 day') AT TIME ZONE p_zone;
+    -- Most days: no clock was changed between the midnight before this day and the one after it.
+    IF ends_at - starts_at = interval '24 hours'
+        AND (starts_at - interval '24 hours') AT TIME ZONE p_zone = v_midnight - interval '1 day'
+    THEN
+        RETURN;
+    END IF;
     starts_at := budget._day_start(day, p_zone);
     ends_at := budget._day_start(day + 1, p_zone);
     -- Where clocks go back across midnight, the old date shows again after the new day has begun.

@@ -1,8 +1,8 @@
 -- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
-CREATE OR REPLACE FUNCTION budget._require_read_committed()
-RETURNS void
+CREATE OR REPLACE FUNCTION budget._begin_decision()
+RETURNS text
 LANGUAGE plpgsql
-STABLE
+VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -12,8 +12,10 @@ BEGIN
             DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
             HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
     END IF;
+    RETURN budget._begin_write();
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._require_read_committed() FROM PUBLIC;
-COMMENT ON FUNCTION budget._require_read_committed() IS 'Errors: PB001 at any level but READ COMMITTED.';
+REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
+COMMENT ON FUNCTION budget._begin_decision() IS
+'What budget._begin_write does, for whoever is going to decide. Errors: PB001 at any level but READ COMMITTED.';
