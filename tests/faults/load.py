@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
@@ -20,9 +20,16 @@ from tests.faults.promises import Call, Row, Rows
 from tests.race import SECONDS, Connection, barrier
 
 CLIENTS = 6
-DURABLE = ("off", "local", "on")
-"""What callers may ask of `synchronous_commit`; what they are answered is durable all the same."""
 
+Settings = Mapping[str, str]
+"""Of a client's session."""
+
+DURABLE: tuple[Settings, ...] = tuple({"synchronous_commit": value} for value in ("off", "local", "on"))
+"""What callers may ask for; what they are answered is durable all the same."""
+
+
+UNDONE = {"55P03", "57014"}
+"""The SQLSTATEs of a lock, or of time, that was not to be had: nothing was done."""
 
 LOST = {None, "57P01", "57P02", "57P03"}
 """The SQLSTATEs of a connection that has ended, or that a server which stops or starts does not take."""
@@ -48,16 +55,17 @@ class Sweep(NamedTuple):
 class Client:
     """One caller. Holds of a short time to live it abandons to whoever sweeps; all others it ends itself."""
 
-    def __init__(self, dsn: str, seed: str, synchronous_commit: str) -> None:
+    def __init__(self, dsn: str, seed: str, settings: Settings) -> None:
         self._dsn = dsn
-        self._options = f"-c synchronous_commit={synchronous_commit} -c statement_timeout={SECONDS:.0f}s"
+        settings = {"statement_timeout": f"{SECONDS:.0f}s", **settings}
+        self._options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         self._dice = random.Random(seed)  # noqa: S311 - the same calls in every run
         self.promised: dict[UUID, list[Row | None]] = {}
         """What each row may be by the answers: one thing, but for holds that lapse and writes that are not durable."""
         self.sweeps: list[Sweep] = []
         self.doubt: Call | None = None
-        self.answered, self.doubts = Counter[str](), Counter[str]()
-        self._durable = synchronous_commit != "off"
+        self.answered, self.doubts, self.undone = Counter[str](), Counter[str](), Counter[str]()
+        self._durable = settings.get("synchronous_commit") != "off"
 
     def connected(self, dsn: str | None = None) -> Connection:
         return psycopg.connect(dsn or self._dsn, autocommit=True, options=self._options)
@@ -84,10 +92,16 @@ class Client:
     def _do(self, connection: Connection, call: Call) -> None:
         self.doubt = call
         self.doubts[call.name] += 1
-        self._note(call.send(connection))
+        try:
+            self._note(call.send(connection))
+            self.answered[call.name] += 1
+        except psycopg.OperationalError as error:
+            if error.sqlstate not in UNDONE:
+                raise
+            self._note([call.before])
+            self.undone[str(error.sqlstate)] += 1
         self.doubt = None
         self.doubts[call.name] -= 1
-        self.answered[call.name] += 1
 
     def _note(self, said: list[Rows]) -> None:
         for row_id in said[0]:
@@ -133,10 +147,8 @@ class Client:
 class Load:
     """A crowd of clients under one seed."""
 
-    def __init__(self, dsn: str, seed: str, synchronous_commit: Sequence[str]) -> None:
-        self.clients = [
-            Client(dsn, f"{seed}/{n}", synchronous_commit[n % len(synchronous_commit)]) for n in range(CLIENTS)
-        ]
+    def __init__(self, dsn: str, seed: str, settings: Sequence[Settings] = ({},)) -> None:
+        self.clients = [Client(dsn, f"{seed}/{n}", settings[n % len(settings)]) for n in range(CLIENTS)]
 
     @contextmanager
     def running(self, *, again: bool = False) -> Iterator[None]:

@@ -142,6 +142,28 @@ def together(one: Call, other: Call) -> Call:
     return Call(f"{one.name} and {other.name}", {**one.before, **other.before}, both(one.after, other.after), send)
 
 
+HOLD = UUID(int=1)
+
+
+def _held(db: Connection) -> Row:
+    row = reserve("reserve", HOLD, Decimal(10)).send(db)[0][HOLD]
+    assert row
+    return row
+
+
+CALLS: dict[str, Callable[[Connection], Call]] = {
+    "reserve": lambda _: reserve("reserve", HOLD, Decimal(10)),
+    "reserve_advisory": lambda _: reserve("reserve_advisory", HOLD, Decimal(10)),
+    "extend": lambda db: extend(HOLD, _held(db), Decimal(12)),
+    "settle": lambda db: settle(HOLD, _held(db), Decimal(7)),
+    "settle, above the limit": lambda db: settle(HOLD, _held(db), Decimal(101)),
+    "cancel": lambda db: cancel(HOLD, _held(db)),
+    "record": lambda _: record(HOLD, Decimal(3)),
+    "record, above the limit": lambda _: record(HOLD, Decimal(101)),
+}
+"""Makes one of each, whose row is HOLD in an empty ledger; of those that need a hold, with it."""
+
+
 def ledger(connection: Connection, *only: UUID) -> dict[UUID, Row]:
     """The ledger's rows, or these of them."""
     found = connection.execute(

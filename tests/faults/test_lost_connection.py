@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from decimal import Decimal
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -20,29 +18,8 @@ from tests.concurrency.calls import value
 from tests.conftest import Connect
 from tests.driver.relay import Relay
 from tests.faults import promises
-from tests.faults.promises import Call
+from tests.faults.promises import CALLS, Call
 from tests.race import SECONDS, Connection, until
-
-HOLD = UUID(int=1)
-TEN = Decimal(10)
-
-
-def held(db: Connection) -> promises.Row:
-    row = promises.reserve("reserve", HOLD, TEN).send(db)[0][HOLD]
-    assert row
-    return row
-
-
-CALLS: dict[str, Callable[[Connection], Call]] = {
-    "reserve": lambda _: promises.reserve("reserve", HOLD, TEN),
-    "reserve_advisory": lambda _: promises.reserve("reserve_advisory", HOLD, TEN),
-    "extend": lambda db: promises.extend(HOLD, held(db), Decimal(12)),
-    "settle": lambda db: promises.settle(HOLD, held(db), Decimal(7)),
-    "settle, above the limit": lambda db: promises.settle(HOLD, held(db), Decimal(101)),
-    "cancel": lambda db: promises.cancel(HOLD, held(db)),
-    "record": lambda _: promises.record(HOLD, Decimal(3)),
-    "record, above the limit": lambda _: promises.record(HOLD, Decimal(101)),
-}
 
 EVERY = pytest.mark.parametrize("name", CALLS)
 
