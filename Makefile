@@ -16,7 +16,7 @@ export PG PG_BIN
 .PHONY: help demo test check bench clean
 
 help: ## Show this help
-	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  PG=16|18 or PG_BIN=/usr/lib/postgresql/15/bin chooses the server of demo and test (default 18).'
 
@@ -25,6 +25,9 @@ demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or
 
 test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
+
+mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
+	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .

@@ -11,13 +11,17 @@ LOCKS = [
         "reserve takes a table lock that others can take too",
         f"{INTERNAL}/_serialise.sql",
         {"IN SHARE ROW EXCLUSIVE MODE;": "IN ROW EXCLUSIVE MODE;"},
-        ("concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",),
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
     ),
     Mutant(
         "reserve_advisory takes no advisory lock",
         f"{INTERNAL}/_serialise.sql",
         {"PERFORM pg_advisory_xact_lock(8099550711184319860);": ""},
-        ("concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",),
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
     ),
     Mutant(
         "the advisory lock is only tried for",
@@ -35,7 +39,9 @@ LOCKS = [
         "reserve_advisory forgets ROW EXCLUSIVE on the ledger, so that it decides beside a table lock",
         f"{INTERNAL}/_serialise.sql",
         {"LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;": ""},
-        ("concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",),
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
     ),
     Mutant(
         "the sum is taken before the lock",
@@ -44,13 +50,17 @@ LOCKS = [
             "PERFORM budget._serialise(p_lock);": "",
             "        IF v_verdict.can_proceed THEN": "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed THEN",
         },
-        ("concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",),
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
     ),
     Mutant(
         "the body is STABLE, so that its sum has the snapshot of the call",
         f"{INTERNAL}/_reserve.sql",
         {"\nVOLATILE\n": "\nSTABLE\n"},
-        ("concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",),
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
     ),
     Mutant(
         "any isolation level is taken",
@@ -136,7 +146,9 @@ LOCKS = [
     Mutant(
         "synchronous_commit = on ends with the function, before the commit",
         f"{INTERNAL}/_begin_write.sql",
-        {"SET search_path = pg_catalog, pg_temp": "SET search_path = pg_catalog, pg_temp SET synchronous_commit = 'on'"},
+        {
+            "SET search_path": "SET synchronous_commit = 'on' SET search_path",
+        },
         ("sql/test_transaction_settings.py::test_what_is_acknowledged_is_durable",),
     ),
 ]
@@ -153,7 +165,7 @@ TIME = [
         f"{INTERNAL}/_reserve.sql",
         {
             "    v_now := budget._now();": "",
-            "PERFORM budget._serialise(p_lock);": "v_now := budget._now(); PERFORM budget._serialise(p_lock);",
+            "    v_lock_timeout := ": "    v_now := budget._now(); v_lock_timeout := ",
         },
         ("concurrency/test_midnight.py::test_a_decision_that_waited_past_midnight_is_of_the_new_day",),
     ),
@@ -178,7 +190,9 @@ TIME = [
     Mutant(
         "a day is always 24 hours",
         f"{INTERNAL}/_window.sql",
-        {"    ends_at := budget._day_start(day + 1, p_zone);\n    --": "    ends_at := starts_at + interval '24 hours';\n    --"},
+        {
+            "budget._day_start(day + 1, p_zone);\n    --": "starts_at + interval '24 hours';\n    --",
+        },
         ("sql/test_time_zones.py::test_a_day_counts_from_its_first_instant_to_its_last",),
     ),
     Mutant(
@@ -271,7 +285,9 @@ SUM = [
     Mutant(
         "status shows lapsed holds as held",
         "views/status.sql",
-        {"coalesce(sum(l.cost) FILTER (WHERE l.expires_at > r.now), 0) AS held": "coalesce(sum(l.cost) FILTER (WHERE l.expires_at IS NOT NULL), 0) AS held"},
+        {
+            "l.expires_at > r.now), 0) AS held": "l.expires_at IS NOT NULL), 0) AS held",
+        },
         ("sql/test_status.py::test_lapsed_holds_are_spent_where_the_limits_say_keep",),
     ),
     Mutant(
@@ -298,7 +314,10 @@ AMOUNTS = [
     Mutant(
         "NaN is taken",
         f"{INTERNAL}/_money.sql",
-        {"p_amount >= 0 AND p_amount < 1e15": "p_amount >= 0", "IF v_amount < 1e15 THEN": "IF v_amount < 1e15 OR v_amount = 'NaN' THEN"},
+        {
+            "p_amount >= 0 AND p_amount < 1e15": "p_amount >= 0",
+            "IF v_amount < 1e15 THEN": "IF v_amount < 1e15 OR v_amount = 'NaN' THEN",
+        },
         ("sql/test_arguments.py::test_amounts_out_of_range",),
     ),
     Mutant(
@@ -351,7 +370,7 @@ LIMITS = [
         f"{INTERNAL}/_parse_config.sql",
         {
             "IF NOT p_limits ? 'emergency_kill' THEN": "IF false THEN",
-            ":= budget._cap(p_limits, 'emergency_kill');": ":= coalesce(budget._cap(p_limits, 'emergency_kill'), 999999);",
+            "= budget._cap(p_limits, 'emergency_kill');": "= coalesce(budget._cap(p_limits, 'emergency_kill'), 1e9);",
         },
         ("sql/test_broken_configuration.py::test_refuses_decisions_and_lets_spend_through",),
     ),
@@ -366,7 +385,7 @@ LIMITS = [
         f"{INTERNAL}/_reserve.sql",
         {
             "    v_config := budget._require_config();": "",
-            "PERFORM budget._serialise(p_lock);": "v_config := budget._require_config(); PERFORM budget._serialise(p_lock);",
+            "    v_lock_timeout := ": "    v_config := budget._require_config(); v_lock_timeout := ",
         },
         ("concurrency/test_limits_race.py::test_a_decision_goes_by_what_was_committed_while_it_waited",),
     ),
@@ -552,7 +571,10 @@ LIFE = [
     Mutant(
         "nobody guards the ledger against direct writers",
         "migrations/0004.pgbudget_takeover.sql",
-        {"        OLD.metadata ->> 'type' = 'reservation'\n        OR NEW": "        false AND NEW", "        OR (OLD.metadata ?": "        AND (OLD.metadata ?"},
+        {
+            "        OLD.metadata ->> 'type' = 'reservation'\n        OR NEW": "        false AND NEW",
+            "        OR (OLD.metadata ?": "        AND (OLD.metadata ?",
+        },
         ("sql/test_direct_writers.py::test_what_the_states_forbid_is_rejected",),
     ),
     Mutant(
@@ -573,7 +595,10 @@ ESCALATIONS = [
     Mutant(
         "an escalation waits for another's open transaction",
         f"{INTERNAL}/_escalate_once.sql",
-        {"AND pg_try_advisory_xact_lock(": "AND EXISTS (SELECT pg_advisory_xact_lock(", "::text, 0))\n": "::text, 0)))\n"},
+        {
+            "AND pg_try_advisory_xact_lock(": "AND EXISTS (SELECT pg_advisory_xact_lock(",
+            "::text, 0))\n": "::text, 0)))\n",
+        },
         ("concurrency/test_escalation_race.py::test_nobody_waits_for_an_open_transaction_that_escalated",),
     ),
     Mutant(
@@ -585,7 +610,9 @@ ESCALATIONS = [
     Mutant(
         "a refusal is not escalated",
         f"{INTERNAL}/_reserve.sql",
-        {"PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);": ""},
+        {
+            "PERFORM budget._escalate_refusal(": "PERFORM format('%s %s %s %s %s %s', ",
+        },
         ("sql/test_escalations.py::test_every_kind_of_refusal_is_one",),
     ),
     Mutant(
@@ -636,7 +663,10 @@ ROUTING = [
     Mutant(
         "an unpriced proposer is free",
         f"{INTERNAL}/_price.sql",
-        {"IF v_price >= 0 THEN": "IF v_price >= 0 OR v_price IS NULL THEN", "RETURN v_price;": "RETURN coalesce(v_price, 0);"},
+        {
+            "IF v_price >= 0 THEN": "IF v_price >= 0 OR v_price IS NULL THEN",
+            "RETURN v_price;": "RETURN coalesce(v_price, 0);",
+        },
         ("sql/test_estimate_tokens.py::test_an_unpriced_proposer_is_never_free",),
     ),
 ]
@@ -657,13 +687,18 @@ RIGHTS = [
     Mutant(
         "callers may set the limits",
         "functions/set_limits.sql",
-        {"ON FUNCTION budget.set_limits(jsonb) TO budget_admin;": "ON FUNCTION budget.set_limits(jsonb) TO budget_admin, budget_caller;"},
+        {
+            "TO budget_admin;": "TO budget_admin, budget_caller;",
+        },
         ("security/test_grid.py::test_on_plain_postgresql",),
     ),
     Mutant(
         "an internal function may be called",
         f"{INTERNAL}/_insert_hold.sql",
-        {"REVOKE ALL ON FUNCTION budget._insert_hold(budget.verdict, numeric, text, jsonb, timestamptz) FROM PUBLIC;": ""},
+        {
+            "REVOKE ALL": "GRANT ALL",
+            "FROM PUBLIC;": "TO PUBLIC;",
+        },
         ("security/test_lints.py::test_lint",),
     ),
     Mutant(

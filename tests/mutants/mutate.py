@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 240.0
@@ -107,10 +107,10 @@ def run(tests: Iterable[str], driver: Path, *, until_one_fails: bool = False) ->
     )
     if done.returncode not in {0, 1}:
         raise RuntimeError(f"pytest could not run these tests:\n{done.stdout}")
-    return [_outcome(case) for case in ElementTree.parse(report).iter("testcase")]  # noqa: S314 - our own report
+    return [_outcome(case) for case in ET.parse(report).iter("testcase")]  # noqa: S314 - our own report
 
 
-def _outcome(case: ElementTree.Element) -> Outcome:
+def _outcome(case: ET.Element) -> Outcome:
     module = case.attrib["classname"].removeprefix("tests.").replace(".", "/")
     test = f"{module}.py::{case.attrib['name']}"
     for tag in ("failure", "error"):
