@@ -43,16 +43,16 @@ PGSPOT := --no-plpgsql
 # IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again. The schema is ours, and nobody else creates in it.
 PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014 --ignore PS015
 
-bench: .venv/with-bench ## Compare a call with the handover's function; A='reserve advisory --rows 10000' asks for others
-	$(BIN)/python -m tests.bench.ab $(A)
+bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function (25 minutes; A=--quick)
+	$(BIN)/python -m tests.bench $(A)
 
 clean: ## Remove .venv and all that was generated
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 EXTRAS_demo := cli,embedded
-EXTRAS_test := cli,embedded,test
-EXTRAS_bench := cli,embedded
+EXTRAS_test := cli,embedded,bench,test
+EXTRAS_bench := cli,embedded,bench
 EXTRAS_check := dev
 
 .venv/with-%: .venv/made

@@ -23,6 +23,7 @@ from tests.bench.tables import tables
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the same at tiny sizes, to see that all of it works")
+    parser.add_argument("--rounds", type=int, help="of every case, at least 2; by default more where calls are fast")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="the folder for the files")
     parser.add_argument("--show", action="store_true", help="measure nothing, show the file that is there")
     options = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "result.json"
     if not options.show:
-        run(QUICK if options.quick else FULL, file)
+        run((QUICK if options.quick else FULL).with_rounds(options.rounds), file)
     results = Results.load(file)
     console = Console()
     for table in tables(results):

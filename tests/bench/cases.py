@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.rounds import Case
 from tests.bench.subjects import SUBJECTS
@@ -41,6 +41,10 @@ class Scale:
     pairs: int
     memory_pairs: int
 
+    def with_rounds(self, rounds: int | None) -> Scale:
+        """The same with so many rounds in every case."""
+        return self if rounds is None else replace(self, rounds=(rounds,) * 4)
+
     def cases(self) -> Iterator[Case]:
         for size in range(4):
             for clients in self.clients:
@@ -59,7 +63,7 @@ class Scale:
             rows=self.rows[size],
             clients=clients,
             calls=max(math.ceil(self.calls[size] / divisor), 2 * clients),
-            rounds=max(2, self.rounds[size] // (1 if clients < 64 else 2)),
+            rounds=max(2, self.rounds[size] // (1 if clients < 64 else 3)),
         )
 
 
@@ -77,7 +81,7 @@ FULL = Scale(
 QUICK = Scale(
     "quick",
     rows=(0, 10, 20, 40),
-    clients=(1, 2),
+    clients=(2,),
     old_rows=100,
     calls=(4, 4, 4, 4),
     rounds=(2, 2, 2, 2),
