@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.rows import Connection, as_owner, call, configure, reserve, rows, spe
 HOURS = "SELECT * FROM budget.hourly_spend ORDER BY hour"
 
 
-def spent(connection: Connection) -> dict[int, tuple[Decimal, Decimal, int]]:
+def spent(connection: Connection) -> dict[int, tuple[Any, ...]]:
     """What was settled and held, and the calls, by the number of the hour, without the hours that are empty."""
     return {
         number: (row.settled, row.held, row.calls) for number, row in enumerate(rows(connection, HOURS)) if row.calls
