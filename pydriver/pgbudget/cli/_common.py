@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from textwrap import wrap
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -16,7 +17,6 @@ import click
 import psycopg
 from psycopg.conninfo import make_conninfo
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pgbudget.budget import Budget
@@ -146,13 +146,14 @@ def print_json(value: Any) -> None:
     click.echo(to_json(value))
 
 
-def print_figures(console: Console, figures: dict[str, Any]) -> None:
-    """Print names and their texts in two columns; what is None or empty is left out."""
-    table = Table.grid(padding=(0, 2))
-    for name, text in figures.items():
-        if text:
-            table.add_row(Text(f"  {name}", style="dim"), text if isinstance(text, Text) else Text(printable(text)))
-    console.print(table)
+def print_figures(console: Console, figures: Mapping[str, object]) -> None:
+    """Print names and their texts in two columns with a hanging indent; what is None or empty is left out."""
+    given = {name: text for name, text in figures.items() if text}
+    column = max(map(len, given), default=0) + 4
+    for name, text in given.items():
+        style = text.style if isinstance(text, Text) else ""
+        for number, line in enumerate(wrap(printable(text), console.width - column, break_on_hyphens=False)):
+            console.print(Text.assemble((f"  {'' if number else name}".ljust(column), "dim"), (line, style)))
 
 
 def complain(error: Exception, *, for_machines: bool = False) -> None:

@@ -25,12 +25,26 @@ from pgbudget.cli.watch import watch
 from pgbudget.embedded import EmbeddedError
 from pgbudget.errors import BudgetError, DatabaseBehind, LockTimeout, UndeliveredSettlement
 
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Set up": (demo, migrate, rollback, sql, doctor),
+    "Look": (status, watch, holds),
+    "Control": (limits, freeze, unfreeze, expire),
+    "Spend by hand": (reserve, settle, cancel, extend, record, check, estimate, route),
+}
+
 
 class _Commands(click.Group):
-    """Lists the commands as they were added, and turns every expected error into a message and an exit code."""
+    """Lists the commands by what they are for, and turns every expected error into a message and an exit code."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self.commands)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        rest = self.commands.keys() - {command.name for commands in SECTIONS.values() for command in commands}
+        sections = {**SECTIONS, "Others": tuple(self.commands[name] for name in sorted(rest))}
+        width = max(map(len, self.commands))
+        for title, commands in sections.items():
+            rows = [(f"{c.name:<{width}}", c.get_short_help_str(formatter.width - width - 6)) for c in commands]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -79,7 +93,10 @@ def app() -> None:
       3  the database cannot be reached, or it raised an error
       4  no room: reserve, check and extend were refused, and the verdict says why
 
-    PGBUDGET_DEBUG=1 shows the traceback of an error. NO_COLOR=1 shows no colour; without a terminal there is none.
+    \b
+    PGBUDGET_DEBUG=1 shows the traceback of an error. NO_COLOR=1 shows no colour,
+    as without a terminal. Completion of commands and options in bash:
+      eval "$(_PGBUDGET_COMPLETE=bash_source pgbudget)"
     """
     # A wrong host should not keep a human waiting for minutes.
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
@@ -88,11 +105,6 @@ def app() -> None:
             stream.reconfigure(errors="replace")  # a terminal without our bars shows something else in their place
 
 
-for command in (demo, migrate, rollback, sql, doctor):
-    app.add_command(command)
-for command in (status, watch, holds):
-    app.add_command(command)
-for command in (limits, freeze, unfreeze, expire):
-    app.add_command(command)
-for command in (reserve, settle, cancel, record, extend, check, estimate, route):
-    app.add_command(command)
+for section in SECTIONS.values():
+    for command in section:
+        app.add_command(command)

@@ -19,10 +19,10 @@ _MARKS = {"ok": ("+", "green"), "note": ("!", "yellow"), "wrong": ("x", "bold re
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
-    """Look whether everything is as it should be, and say how to mend what is not. Changes nothing.
+    """Look whether all is as it should be, and say how to mend it.
 
-    Each line is a check: + is well, ! may be meant, x is wrong, ? may not be looked at by this role. Ask as the role
-    that migrated, which may see all of it. Exits with 1 when something is wrong.
+    Changes nothing. Each line is a check: + is well, ! may be meant, x is wrong, ? this role may not look at it. Ask
+    as the role that migrated, which may see all of it. Exits with 1 when something is wrong.
 
     \b
     Looked at: version and pending migrations, the functions' bodies, settings and owner, who may call them and who

@@ -8,11 +8,20 @@ from uuid import UUID
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pgbudget.budget import Budget
-from pgbudget.cli._common import OK, REFUSED, amount, dsn_option, json_option, json_value, out, print_json
+from pgbudget.cli._common import (
+    OK,
+    REFUSED,
+    amount,
+    dsn_option,
+    json_option,
+    json_value,
+    out,
+    print_figures,
+    print_json,
+)
 
 
 @click.command()
@@ -69,7 +78,4 @@ def show_decision(console: Console, decision: dict[str, Any]) -> None:
         "reservation": metadata["budget_reservation_id"],
     }
     console.print(Text.assemble("routed to ", (decision["selected_proposer"], "bold green")))
-    table = Table.grid(padding=(0, 2))
-    for name, text in figures.items():
-        table.add_row(Text(f"  {name}", style="dim"), Text(text))
-    console.print(table)
+    print_figures(console, figures)

@@ -95,9 +95,9 @@ def check(ctx: click.Context, /, *, dsn: str, as_json: bool, **request: Any) -> 
 @json_option
 @click.pass_context
 def extend(ctx: click.Context, /, *, dsn: str, as_json: bool, **request: Any) -> None:
-    """Give an open HOLD another total estimate, or more time from now, or both.
+    """Give an open HOLD another total estimate, more time, or both.
 
-    All or nothing: refused, the hold stays as it was, and this exits with 4.
+    The time counts from now. All or nothing: refused, the hold stays as it was, and this exits with 4.
     """
     with client(dsn) as budget:
         _show_verdict(ctx, budget.extend(**request), as_json)
@@ -110,7 +110,10 @@ def extend(ctx: click.Context, /, *, dsn: str, as_json: bool, **request: Any) ->
 @dsn_option
 @json_option
 def settle(*, dsn: str, as_json: bool, **request: Any) -> None:
-    """Turn a HOLD into the ACTUAL spend, in full, also above its estimate or after its end."""
+    """Turn a HOLD into the ACTUAL spend.
+
+    In full, also above its estimate or after its end: the money is gone.
+    """
     with client(dsn) as budget:
         _show_outcome(budget.settle(**request), as_json)
 
@@ -134,7 +137,10 @@ def cancel(*, reservation_id: UUID, reason: str | None, dsn: str, as_json: bool)
 @dsn_option
 @json_option
 def record(*, dsn: str, as_json: bool, **request: Any) -> None:
-    """Book ACTUAL spend of SERVICE that had no hold. Never refused: the money is gone."""
+    """Book ACTUAL spend of SERVICE that had no hold.
+
+    Never refused: the money is gone.
+    """
     with client(dsn) as budget:
         _show_outcome(budget.record(**request), as_json)
 

@@ -116,11 +116,16 @@ class Frame:
 @dsn_option
 @json_option
 def watch(*, every: float, count: int | None, dsn: str, as_json: bool) -> None:
-    """Show the day's spend, its burn rate, the latest holds and escalations, again and again.
+    """Show the day's spend live, with its burn rate.
 
-    One column an hour: what the calls begun in it count. The rate is that of the last one to two hours. A lost
-    connection is looked for again. Reads views alone; the escalations need SELECT on public.escalations. With
-    --json each line is an object.
+    And the latest holds and escalations. A column is an hour: what the calls begun in it count. The rate is that of
+    the last one to two hours. A lost connection is looked for again. It reads views alone; the escalations need
+    SELECT on public.escalations. With --json each line is an object.
+
+    \b
+    Examples:
+      pgbudget watch --every 5
+      pgbudget watch --json --count 1 | jq -r .burn.met_at
     """
     console = out()
     on_screen = console.is_terminal and not as_json
