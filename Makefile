@@ -16,7 +16,7 @@ export PG PG_BIN
 .PHONY: help demo test check bench clean
 
 help: ## Show this help
-	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  PG=16|18 or PG_BIN=/usr/lib/postgresql/15/bin chooses the server of demo and test (default 18).'
 
@@ -25,6 +25,9 @@ demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or
 
 test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
+
+mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
+	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .
@@ -40,16 +43,16 @@ PGSPOT := --no-plpgsql
 # IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again. The schema is ours, and nobody else creates in it.
 PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014 --ignore PS015
 
-bench: .venv/with-bench ## Compare a call with the handover's function; A='reserve advisory --rows 10000' asks for others
-	$(BIN)/python -m tests.bench.ab $(A)
+bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function (25 minutes; A=--quick)
+	$(BIN)/python -m tests.bench $(A)
 
 clean: ## Remove .venv and all that was generated
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 EXTRAS_demo := cli,embedded
-EXTRAS_test := cli,embedded,test
-EXTRAS_bench := cli,embedded
+EXTRAS_test := cli,embedded,bench,test
+EXTRAS_bench := cli,embedded,bench
 EXTRAS_check := dev
 
 .venv/with-%: .venv/made

@@ -21,6 +21,7 @@ from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgbudget.embedded import Server
+from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
 hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)

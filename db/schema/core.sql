@@ -1129,6 +1129,24 @@ COMMENT ON VIEW budget.daily_spend IS 'Spend per day (in the zone in force) and 
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
 
+-- Name: hourly_spend; Type: VIEW; Schema: budget; Owner: -
+
+CREATE VIEW budget.hourly_spend WITH (security_barrier='true') AS
+ SELECT h.starts_at AS hour,
+    COALESCE(sum(l.cost) FILTER (WHERE ((l.expires_at IS NULL) OR (l.expires_at <= r.now))), (0)::numeric) AS settled,
+    COALESCE(sum(l.cost) FILTER (WHERE (l.expires_at > r.now)), (0)::numeric) AS held,
+    count(l.id) AS calls
+   FROM ((budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
+     CROSS JOIN LATERAL generate_series(r.starts_at, (r.ends_at - '00:00:00.000001'::interval), '01:00:00'::interval) h(starts_at))
+     LEFT JOIN public.cost_tracking l ON (((l.created_at >= h.starts_at) AND (l.created_at < LEAST((h.starts_at + '01:00:00'::interval), r.ends_at)) AND ((l.expires_at IS NULL) OR (l.expires_at > r.now) OR (r.on_expiry = 'keep'::text)))))
+  GROUP BY h.starts_at;
+
+-- Name: VIEW hourly_spend; Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON VIEW budget.hourly_spend IS 'The day in force by its hours, those to come included: what was settled and what is held now of the calls that began
+in each, and how many they are, in the currency of the limits. The hours together are the settled and held of
+budget.status.';
+
 -- Name: invariants; Type: VIEW; Schema: budget; Owner: -
 
 CREATE VIEW budget.invariants WITH (security_barrier='true') AS
@@ -1653,6 +1671,10 @@ GRANT ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, 
 -- Name: TABLE daily_spend; Type: ACL; Schema: budget; Owner: -
 
 GRANT SELECT ON TABLE budget.daily_spend TO budget_reader;
+
+-- Name: TABLE hourly_spend; Type: ACL; Schema: budget; Owner: -
+
+GRANT SELECT ON TABLE budget.hourly_spend TO budget_reader;
 
 -- Name: TABLE invariants; Type: ACL; Schema: budget; Owner: -
 

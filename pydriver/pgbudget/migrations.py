@@ -90,6 +90,11 @@ def series_dir(series: str = "core") -> Path:
     return db_dir() / series
 
 
+def names(series: str = "core") -> list[str]:
+    """Return the names of all migrations of a series, in order."""
+    return [m.id for m in topological_sort(_read(series))]
+
+
 def pending(dsn: str, series: str = "core") -> list[str]:
     """Return the names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock."""
     with _Backend.open(dsn) as backend:

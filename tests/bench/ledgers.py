@@ -1,12 +1,12 @@
-"""The server and the ledgers that are measured: ours, and the one that the handover's function was written for."""
+"""The server that is measured on, and the ledgers in it: ours, and the one that the handover has its function for."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,16 @@ import psycopg
 from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
 
-HERE = Path(__file__).parent
-
-# fsync, full_page_writes and synchronous_commit are on, as PostgreSQL has them. Autovacuum is off, because the harness
-# vacuums by itself: before each batch, and at no other time. No checkpoint that a timer asks for falls into a batch.
+# What PostgreSQL has on by default is named where durability rests on it. Autovacuum is off, because the harness
+# vacuums by itself, right before each batch. A batch is too short for a checkpoint: none comes by a timer.
 SETTINGS = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
     "autovacuum": "off",
     "checkpoint_timeout": "1h",
     "max_wal_size": "16GB",
     "shared_buffers": "1GB",
-    "synchronous_commit": "on",
-    "fsync": "on",
-    "full_page_writes": "on",
 }
 
 # The ledger as the application has it, without any index but the key's.
@@ -40,21 +38,44 @@ CREATE TABLE cost_tracking (
     created_at timestamptz DEFAULT now()
 )
 """
+HANDOVER_FUNCTION = (Path(__file__).parent / "handover.sql").read_text()
 
-# A row as each system leaves it when a call is over; the ledgers are filled with copies of it.
-SPENT = {
-    "handover": (
-        """SELECT reservation_id FROM check_and_reserve_budget(0.0001, 'bench', '{}')""",
-        """UPDATE cost_tracking
-              SET metadata = '{"type": "actual", "updated_at": "2025-10-03T12:00:00.000Z",
-                               "work_order_id": "be8db517-93c4-48ab-8a32-1d787a42d32a"}' WHERE id = %s""",
-    ),
-    "pgbudget": (
-        """SELECT reservation_id
-             FROM budget.reserve(0.0001, 'bench', '{"work_order_id": "be8db517-93c4-48ab-8a32-1d787a42d32a"}')""",
-        "SELECT budget.settle(%s, 0.0001)",
-    ),
+# With every column that the day's sum reads, it could be taken from the index alone.
+COVERING_INDEX = """
+DROP INDEX public.budget_day_idx;
+CREATE INDEX budget_day_idx ON public.cost_tracking (created_at) INCLUDE (cost, expires_at);
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is in a database: our series (none: the handover's ledger), older rows, and what is run in the end."""
+
+    series: tuple[str, ...] = ("core",)
+    old: bool = False
+    sql: str = ""
+
+
+KINDS = {
+    "handover": Kind(series=()),
+    "handover, old": Kind(series=(), old=True),
+    "core": Kind(),
+    "core, old": Kind(old=True),
+    "core, covering": Kind(sql=COVERING_INDEX),
 }
+
+# One call each of what leaves a settled row behind; the ledgers are filled with copies of that row.
+HANDOVER_SPEND = (
+    """SELECT reservation_id FROM check_and_reserve_budget(0.0001, 'bench', '{}')""",
+    """UPDATE cost_tracking
+          SET metadata = '{"type": "actual", "updated_at": "2025-10-03T12:00:00.000Z",
+                           "work_order_id": "be8db517-93c4-48ab-8a32-1d787a42d32a"}' WHERE id = %s""",
+)
+SPEND = (
+    """SELECT reservation_id
+         FROM budget.reserve(0.0001, 'bench', '{"work_order_id": "be8db517-93c4-48ab-8a32-1d787a42d32a"}')""",
+    "SELECT budget.settle(%s, 0.0001)",
+)
 
 # md5 makes ids faster than gen_random_uuid, and as scattered.
 FILL = """
@@ -86,21 +107,22 @@ def filesystem(path: Path) -> str:
 
 
 class Ledger:
-    """A database with one ledger of a kind, filled with rows of today and of the year before it."""
+    """A database with one ledger, filled with rows of today and of the year before it."""
 
-    def __init__(self, server: Server, name: str, kind: str, *, sql: str = "") -> None:
-        """Make the database; `sql` is run when all else is in place."""
+    def __init__(self, server: Server, name: str, kind: Kind, *, old_rows: int = 0) -> None:
         self.dsn = server.dsn(name)
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
-        if kind == "pgbudget":
-            migrate(self.dsn)
-        else:
-            self.execute(HANDOVER_LEDGER)
-            self.execute((HERE / "handover.sql").read_text())
-        if sql:
-            self.execute(sql)
-        self._metadata = self._spend_once(*SPENT[kind])
+        if not kind.series:
+            self.execute(HANDOVER_LEDGER, HANDOVER_FUNCTION)
+        for series in kind.series:
+            migrate(self.dsn, series=series)
+        if kind.sql:
+            self.execute(kind.sql)
+        self._metadata = self._spend_once(*(SPEND if kind.series else HANDOVER_SPEND))
+        self._filled: tuple[datetime, int] | None = None
+        if kind.old:
+            self._fill(old_rows, today() - timedelta(days=365), timedelta(days=365))
 
     def execute(self, *statements: str, **params: Any) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
@@ -118,37 +140,47 @@ class Ledger:
         metadata: str = row[0]
         return metadata
 
-    def fill_past(self, rows: int) -> None:
-        """Spread so many rows over the year before today."""
-        self._fill(rows, today() - timedelta(days=365), timedelta(days=365))
-
     def fill_today(self, rows: int) -> None:
         """Make today hold so many settled rows and nothing else."""
+        if self._filled == (today(), rows):
+            self.empty_batch()
+            return
         self.execute(f"DELETE FROM cost_tracking WHERE created_at >= '{today()}'")
         self._fill(rows, today(), datetime.now(timezone.utc) - today())
+        self._filled = today(), rows
 
     def _fill(self, rows: int, begin: datetime, span: timedelta) -> None:
         step = span / (rows + 1)
         self.execute(FILL, salt=str(begin), metadata=self._metadata, begin=begin, step=step, rows=rows)
+        self.execute("ANALYZE cost_tracking")
         self.vacuum()
         self._filled_at = datetime.now(timezone.utc)
 
     def empty_batch(self) -> None:
-        """Delete the rows that batches have added since the ledger was filled."""
+        """Delete the rows that a batch has added since the ledger was filled."""
         self.execute(f"DELETE FROM cost_tracking WHERE created_at > '{self._filled_at}'")
 
     def vacuum(self) -> None:
         """Remove what is dead, from the indexes too."""
-        self.execute("VACUUM (ANALYZE, INDEX_CLEANUP ON) cost_tracking")
+        self.execute("VACUUM (INDEX_CLEANUP ON) cost_tracking")
+
+
+class Ledgers:
+    """One ledger of each kind, made when it is first asked for."""
+
+    def __init__(self, server: Server, old_rows: int, kinds: dict[str, Kind] = KINDS) -> None:
+        self.server = server
+        self._old_rows = old_rows
+        self._kinds = kinds
+        self._made: dict[str, Ledger] = {}
+
+    def __getitem__(self, kind: str) -> Ledger:
+        if kind not in self._made:
+            name = f"ledger_{len(self._made)}"
+            self._made[kind] = Ledger(self.server, name, self._kinds[kind], old_rows=self._old_rows)
+        return self._made[kind]
 
 
 def today() -> datetime:
     """The day's first instant in UTC, which is the server's time zone and that of the limits."""
     return datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def await_a_day(seconds: float) -> None:
-    """Wait for midnight if the day (of UTC, as the server has it) would end within the time to come."""
-    left = today() + timedelta(days=1) - datetime.now(timezone.utc)
-    if left.total_seconds() < seconds:
-        time.sleep(left.total_seconds() + 1)

@@ -1,4 +1,4 @@
-"""What is measured against what: each subject as the pgbench script of one call, and the kind of ledger it works on.
+"""What is measured: each subject as the pgbench script of one call, and the kind of ledger that it works on.
 
 Amounts are tiny, so that neither the handover's fixed limit of 100 nor any cap is ever reached.
 """
@@ -12,27 +12,41 @@ INSERT = f"INSERT INTO cost_tracking (cost, service_name, metadata) VALUES {CALL
 # As the handover's updateReservationWithActual writes it.
 UPDATE = """UPDATE cost_tracking
 SET cost = 0.0001, metadata = '{"type": "actual", "updated_at": "2025-10-03T12:00:00.000Z"}' WHERE id = :id;"""
-SETTLE = "SELECT * FROM budget.settle(:reservation_id, 0.0001);"
+HANDOVER = f"SELECT * FROM check_and_reserve_budget{CALL};"
+RESERVE = f"SELECT * FROM budget.reserve{CALL}"
+ADVISORY = f"SELECT * FROM budget.reserve_advisory{CALL}"
+SETTLE = "\\gset\nSELECT * FROM budget.settle(:reservation_id, 0.0001);"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing to measure. In its script \\gset ends a statement and keeps its row's columns as variables."""
+    """One thing to measure. In its script \\gset ends a statement and keeps its row's columns as variables.
+
+    What reads no sum does not mind if the day grows, so that its batches may have more calls: they are short, and for
+    that their figures would scatter.
+    """
 
     name: str
-    ledger: str
+    kind: str
     script: str
+    sums: bool = True
 
 
 SUBJECTS = {
     subject.name: subject
     for subject in (
-        Subject("bare INSERT", "handover", f"{INSERT};"),
-        Subject("bare pair", "handover", f"{INSERT} RETURNING id \\gset\n{UPDATE}"),
-        Subject("handover", "handover", f"SELECT * FROM check_and_reserve_budget{CALL};"),
-        Subject("reserve", "pgbudget", f"SELECT * FROM budget.reserve{CALL};"),
-        Subject("reserve pair", "pgbudget", f"SELECT * FROM budget.reserve{CALL} \\gset\n{SETTLE}"),
-        Subject("advisory", "pgbudget", f"SELECT * FROM budget.reserve_advisory{CALL};"),
-        Subject("advisory pair", "pgbudget", f"SELECT * FROM budget.reserve_advisory{CALL} \\gset\n{SETTLE}"),
+        Subject("INSERT", "handover", f"{INSERT};", sums=False),
+        Subject("INSERT + UPDATE", "handover", f"{INSERT} RETURNING id \\gset\n{UPDATE}", sums=False),
+        Subject("handover", "handover", HANDOVER),
+        Subject("handover, old rows", "handover, old", HANDOVER),
+        Subject("reserve", "core", f"{RESERVE};"),
+        Subject("reserve + settle", "core", f"{RESERVE} {SETTLE}"),
+        Subject("reserve_advisory", "core", f"{ADVISORY};"),
+        Subject("reserve_advisory + settle", "core", f"{ADVISORY} {SETTLE}"),
+        Subject("reserve_advisory, old rows", "core, old", f"{ADVISORY};"),
+        Subject("reserve_advisory + settle, old rows", "core, old", f"{ADVISORY} {SETTLE}"),
+        Subject("check", "core", f"SELECT * FROM budget.check{CALL};"),
+        Subject("check, covering index", "core, covering", f"SELECT * FROM budget.check{CALL};"),
+        Subject("reserve_advisory + settle, covering index", "core, covering", f"{ADVISORY} {SETTLE}"),
     )
 }

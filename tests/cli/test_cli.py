@@ -38,7 +38,7 @@ def test_help_teaches() -> None:
         assert word in done.out
     assert "\n    pgbudget demo  " in done.out, "the first steps stand on lines of their own"
     commands = [line.split()[0] for line in done.out.partition("Commands:\n")[2].splitlines()]
-    assert commands[:4] == ["demo", "migrate", "rollback", "status"]
+    assert commands[:4] == ["demo", "migrate", "rollback", "sql"]
     for command in commands:
         described = run(command, "--help")
         assert described.code == 0

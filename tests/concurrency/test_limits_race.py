@@ -116,6 +116,15 @@ def test_two_changes_at_once_keep_each_others_keys(db: Connection, crowd: Callab
         assert (limits.daily_soft_cap, limits.daily_hard_cap, limits.emergency_kill) == (amount, 50 + amount, 100)
 
 
+def test_a_change_of_limits_waits_for_another_and_keeps_its_keys(db: Connection, session: Open) -> None:
+    holder, other = session(), session()
+    with holder.open(set_limits(daily_soft_cap=1)):
+        change = other.start(set_limits(daily_hard_cap=60))
+        change.waits_for(holder)
+    limits = change.result()
+    assert (limits.daily_soft_cap, limits.daily_hard_cap, limits.emergency_kill) == (1, 60, 100)
+
+
 def test_many_freezes_are_one(db: Connection, crowd: Callable[[int], Crowd]) -> None:
     clients = crowd(CLIENTS)
     for number in range(1, 11):

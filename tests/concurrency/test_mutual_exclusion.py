@@ -22,6 +22,7 @@ from tests.concurrency.calls import (
     reserve,
     set_limits,
     settle,
+    sqlstate,
     total,
     update,
     value,
@@ -82,6 +83,18 @@ def test_an_extension_is_a_decision_too(db: Connection, session: Open, variant: 
         decision = other.start(reserve(variant, 1))
         decision.waits_for(holder)
     assert (decision.result().reason, total(db)) == ("in_flight", 100)
+
+
+def test_who_waits_for_a_hold_keeps_no_decision_waiting(db: Connection, session: Open) -> None:
+    """The own row comes before the decision lock."""
+    [hold] = holds(db, 1, 5)
+    holder, waiter, other = session(), session(), session()
+    other.connection.execute("SET lock_timeout = '1s'")
+    with holder.open(settle(hold, 5)):
+        extension = waiter.start(sqlstate(extend(hold, 6)))
+        extension.waits_for(holder)
+        assert other.do(reserve("reserve_advisory", 10)).can_proceed
+    assert extension.result() == "PB004"
 
 
 @SECOND

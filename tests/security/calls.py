@@ -11,7 +11,7 @@ ORDER = "00000000-0000-4000-8000-000000000003"
 
 LEDGER = "public.cost_tracking"
 TABLES = (LEDGER, "public.escalations", "public.proposer_configs", "public.system_config", "public.work_orders")
-VIEWS = ("budget.daily_spend", "budget.invariants", "budget.open_holds", "budget.status")
+VIEWS = ("budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status")
 
 # Each succeeds for whoever may call it, after `populate`, and answers alike every time.
 CALLS = {

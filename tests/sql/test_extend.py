@@ -162,7 +162,8 @@ def test_a_lapsed_hold_that_is_kept_counts_already(caller: Connection, clock: Cl
 
 
 @pytest.mark.parametrize("end", ["settle", "cancel", "expire"])
-def test_an_ended_hold_is_not_extended(caller: Connection, clock: Clock, end: str) -> None:
+@pytest.mark.parametrize("more", [(5, "1 minute"), (5,), (None, "1 minute")])
+def test_an_ended_hold_is_not_extended(caller: Connection, clock: Clock, end: str, more: tuple[object, ...]) -> None:
     hold = reserve(caller, 10)
     if end == "settle":
         call(caller, "settle", hold, 10)
@@ -173,7 +174,7 @@ def test_an_ended_hold_is_not_extended(caller: Connection, clock: Clock, end: st
         with as_owner(caller):
             call(caller, "expire")
     before = ledger(caller, hold)
-    fails(caller, "PB004", "extend", hold, 5, "1 minute")
+    fails(caller, "PB004", "extend", hold, *more)
     assert ledger(caller, hold) == before
 
 

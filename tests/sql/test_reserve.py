@@ -18,6 +18,7 @@ from tests.rows import (
     fails,
     ledger,
     ledger_size,
+    one,
     reserve,
     spend,
     total,
@@ -73,6 +74,12 @@ def test_a_grant_writes_the_hold(caller: Connection, clock: Clock, variant: str)
             "reserved_at": "2025-10-03T12:00:00.000000Z",
         },
     )
+
+
+def test_a_hold_begins_when_it_is_decided_and_not_with_its_transaction(caller: Connection, variant: str) -> None:
+    """A transaction may have begun before midnight, and may have waited for the lock."""
+    hold = call(caller, variant, 10, "test").reservation_id
+    assert one(caller, "SELECT now() AS began").began < ledger(caller, hold).created_at
 
 
 def test_the_callers_own_id_and_time_to_live(caller: Connection, clock: Clock, variant: str) -> None:

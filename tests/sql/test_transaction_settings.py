@@ -52,6 +52,26 @@ def test_the_callers_lock_timeout_is_left_as_it_was(
     assert setting(tx, "lock_timeout") == lock_timeout
 
 
+@pytest.mark.parametrize(
+    ("lock_timeout", "bound"), [("0", "5s"), ("1min", "5s"), ("5001ms", "5s"), ("5s", "5s"), ("100ms", "100ms")]
+)
+@pytest.mark.parametrize("function", WRITERS)
+def test_a_wait_is_bounded_by_5_seconds_or_less(tx: Connection, function: str, lock_timeout: str, bound: str) -> None:
+    reserve(tx)
+    tx.execute(
+        """CREATE FUNCTION public.note_bound() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN PERFORM set_config('test.bound', current_setting('lock_timeout'), true); RETURN NULL; END$$"""
+    )
+    for table in ("cost_tracking", "system_config", "escalations"):
+        tx.execute(
+            f"""CREATE TRIGGER note_bound AFTER INSERT OR UPDATE OR DELETE ON public.{table}
+                   EXECUTE FUNCTION public.note_bound()""".encode()
+        )
+    tx.execute(f"SET LOCAL lock_timeout = '{lock_timeout}'".encode())
+    WRITERS[function](tx)
+    assert setting(tx, "test.bound") == bound
+
+
 def test_it_is_left_as_it_was_by_an_error_too(tx: Connection) -> None:
     tx.execute("SET LOCAL lock_timeout = '1min'")
     hold = reserve(tx, 10)

@@ -14,6 +14,8 @@ $do$;
 -- begin compiled
 DROP VIEW IF EXISTS budget.invariants;
 
+DROP VIEW IF EXISTS budget.hourly_spend;
+
 DROP VIEW IF EXISTS budget.daily_spend;
 
 DROP VIEW IF EXISTS budget.open_holds;

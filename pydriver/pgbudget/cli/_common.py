@@ -1,25 +1,44 @@
-"""What the commands share: options, exit codes, consoles, amounts and times for human eyes."""
+"""What the commands share: options, kinds of arguments, exit codes, connections, and words for human eyes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any, TypeVar
+from decimal import Decimal, InvalidOperation
+from textwrap import wrap
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import click
 import psycopg
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.text import Text
 
-from pgbudget.errors import BudgetError
+from pgbudget.budget import Budget
+from pgbudget.errors import BudgetError, UndeliveredSettlement
 
-OK, REFUSED, USAGE, FAILED = range(4)
+OK, REFUSED, USAGE, FAILED, NO_ROOM = range(5)
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+AS_JSON = "pgbudget.as_json"
+"""Under this key click's `meta` says how errors are to be printed."""
+
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+_GRANTS = (
+    "Connect as another role, or GRANT one of these: budget_reader (status, holds, watch, doctor), budget_caller "
+    "(reserve, settle, cancel, record, check, extend, estimate, limits), budget_admin (freeze, expire, limits set)."
+)
+
+
+# Options and kinds of arguments
 
 
 def dsn_option(command: F) -> F:
@@ -35,9 +54,69 @@ def dsn_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """Add --json; the command's parameter is `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead; amounts are text.")(
-        command
-    )
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+        ctx.meta[AS_JSON] = value
+        return value
+
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=remember, help="Print JSON instead; amounts are text."
+    )(command)
+
+
+def an_amount(text: str) -> Decimal:
+    """Read an argument that is money."""
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise click.BadParameter(f"{text!r} is not an amount, such as 2.50") from error
+
+
+def a_span(text: str) -> timedelta:
+    """Read an argument that is a length of time."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a length of time, such as 90s, '15 minutes' or 2h")
+    try:
+        return timedelta(**{_UNITS[found[2][0]]: float(found[1])})
+    except OverflowError as error:
+        raise click.BadParameter(f"{text!r} is too long") from error
+
+
+def json_value(text: str) -> Any:
+    """Read an argument that is JSON."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"there is no {constant} in it")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}") from error
+
+
+# Connections
+
+
+@contextmanager
+def connected(dsn: str) -> Iterator[tuple[psycopg.Connection[Any], Budget]]:
+    """Open a connection for queries over the views, and a client on it that has seen that pgbudget is there."""
+    with psycopg.connect(_named(dsn), autocommit=True, prepare_threshold=None) as connection:
+        budget = Budget(connection)
+        budget.version()
+        yield connection, budget
+
+
+def client(dsn: str) -> Budget:
+    """Return a client with a connection of its own."""
+    return Budget(_named(dsn))
+
+
+def _named(dsn: str) -> str:
+    return make_conninfo(dsn, fallback_application_name="pgbudget")
+
+
+# Output
 
 
 def out() -> Console:
@@ -45,23 +124,41 @@ def out() -> Console:
     return Console(highlight=False)
 
 
-def print_json(value: Any) -> None:
-    """Print a result for machines: money as text so that it stays exact, times in ISO 8601."""
+def to_json(value: Any, indent: int | None = 2) -> str:
+    """Return a result for machines: money as text so that it stays exact, times in ISO 8601."""
 
     def plain(item: Any) -> Any:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
-            return dataclasses.asdict(item)
+            return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
         if isinstance(item, (Decimal, UUID)):
             return f"{item:f}" if isinstance(item, Decimal) else str(item)
         if isinstance(item, (date, datetime)):
             return item.isoformat()
+        if isinstance(item, timedelta):
+            return f"{item.total_seconds():g} seconds"
         raise TypeError(f"no JSON for a {type(item).__name__}")
 
-    click.echo(json.dumps(value, default=plain, indent=2))
+    return json.dumps(value, default=plain, indent=indent)
 
 
-def complain(error: Exception) -> None:
+def print_json(value: Any) -> None:
+    """Print a result for machines."""
+    click.echo(to_json(value))
+
+
+def print_figures(console: Console, figures: Mapping[str, object]) -> None:
+    """Print names and their texts in two columns with a hanging indent; what is None or empty is left out."""
+    given = {name: text for name, text in figures.items() if text}
+    column = max(map(len, given), default=0) + 4
+    for name, text in given.items():
+        style = text.style if isinstance(text, Text) else ""
+        for number, line in enumerate(wrap(printable(text), console.width - column, break_on_hyphens=False)):
+            console.print(Text.assemble((f"  {'' if number else name}".ljust(column), "dim"), (line, style)))
+
+
+def complain(error: Exception, *, for_machines: bool = False) -> None:
     """Say on stderr what went wrong, with the detail and hint that the error has."""
+    sqlstate = getattr(error, "sqlstate", None)
     if isinstance(error, BudgetError):
         message, detail, hint = error.message, error.detail, error.hint
     elif isinstance(error, psycopg.Error) and error.diag.message_primary:
@@ -69,18 +166,36 @@ def complain(error: Exception) -> None:
         message, detail, hint = str(error).partition("\n")[0], error.diag.message_detail, error.diag.message_hint
     else:
         message, detail, hint = str(error), None, None
+    if isinstance(error, UndeliveredSettlement):
+        key = error.arguments.get("id")  # record made it: with it nothing is booked twice
+        hint = f"Run it again{f' with --id {key}' if key else ''}: it is booked once, however often it arrives."
+    elif isinstance(error, psycopg.errors.InsufficientPrivilege):
+        hint = hint or _GRANTS
+    if for_machines:
+        told = {"error": message, "detail": detail, "hint": hint, "sqlstate": sqlstate}
+        click.echo(json.dumps(told, indent=2), err=True)
+        return
     console = Console(stderr=True, highlight=False)
-    console.print(Text.assemble(("error: ", "bold red"), message))
+    console.print(Text.assemble(("error: ", "bold red"), printable(message, keep="\n")))
     for name, text in (("detail", detail), ("hint", hint)):
         if text:
-            console.print(Text.assemble((f"{name}: ", "bold"), text))
+            console.print(Text.assemble((f"{name}: ", "bold"), printable(text, keep="\n")))
+
+
+# Words
+
+
+def printable(text: object, keep: str = "") -> str:
+    """Return the text with whatever would move a terminal's cursor or colour written out, as in `\\x1b`."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def amount(value: Decimal | None) -> str:
     """Return an amount in full, with at least two decimals; a dash for none."""
     if value is None:
         return "-"
-    return f"{value:,.2f}" if value == round(value, 2) else f"{value.normalize():,f}"
+    whole, _, decimals = f"{value:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def span(length: timedelta) -> str:
@@ -90,3 +205,9 @@ def span(length: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """Return a time in this machine's zone, with its date where that is not today."""
+    at, now = at.astimezone(), now.astimezone()
+    return f"{at:%H:%M}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"

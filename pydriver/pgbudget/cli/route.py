@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pgbudget.budget import Budget
-from pgbudget.cli._common import OK, REFUSED, amount, dsn_option, json_option, out, print_json
-
-
-def _json_argument(_: click.Context, __: click.Parameter, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}") from error
+from pgbudget.cli._common import (
+    OK,
+    REFUSED,
+    amount,
+    dsn_option,
+    json_option,
+    json_value,
+    out,
+    print_figures,
+    print_json,
+)
 
 
 @click.command()
@@ -31,7 +32,7 @@ def _json_argument(_: click.Context, __: click.Parameter, text: str) -> Any:
 @click.option("--score", required=True, type=float, metavar="NUMBER", help="Its complexity, usually from 0 to 1.")
 @click.option("--approved", is_flag=True, help="The Director has approved it; without this nothing is routed.")
 @click.option(
-    "--context", default="{}", callback=_json_argument, metavar="JSON", help="Context requirements; no rule reads them."
+    "--context", default="{}", type=json_value, metavar="JSON", help="Context requirements; no rule reads them."
 )
 @dsn_option
 @json_option
@@ -77,7 +78,4 @@ def show_decision(console: Console, decision: dict[str, Any]) -> None:
         "reservation": metadata["budget_reservation_id"],
     }
     console.print(Text.assemble("routed to ", (decision["selected_proposer"], "bold green")))
-    table = Table.grid(padding=(0, 2))
-    for name, text in figures.items():
-        table.add_row(Text(f"  {name}", style="dim"), Text(text))
-    console.print(table)
+    print_figures(console, figures)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
 import click
+import psycopg
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
 from pgbudget import migrations
-from pgbudget.cli._common import OK, REFUSED, dsn_option, json_option, out, print_json
+from pgbudget.cli._common import OK, REFUSED, dsn_option, json_option, out, print_json, printable
 from pgbudget.cli._plan import plan_as_json, show_plan
 from pgbudget.plan import plan
 
@@ -55,6 +62,11 @@ def migrate(
     this. Connect directly, not through a transaction pooler, as a role that may create a schema and roles.
 
     --plan looks at this very database and exits with 1 when something would stop the run.
+
+    \b
+    Examples:
+      pgbudget migrate --plan              what would be done here, and why
+      pgbudget migrate --grant-to app      install, and let the role app call
     """
     console = out()
     if only_plan:
@@ -64,15 +76,15 @@ def migrate(
         else:
             show_plan(console, found)
         ctx.exit(REFUSED if found.stops else OK)
-    step = None if as_json else lambda name: console.print(f"applying {name}", markup=False)
-    applied = migrations.migrate(
-        dsn,
-        series=series,
-        grant_to=grant_to,
-        accept_negative=accept_negative,
-        on_step=step,
-        lock_wait_seconds=lock_wait,
-    )
+    with console.status("looking for what is pending") as progress:
+        applied = migrations.migrate(
+            dsn,
+            series=series,
+            grant_to=grant_to,
+            accept_negative=accept_negative,
+            on_step=None if as_json else partial(_step, console, progress, "applying"),
+            lock_wait_seconds=lock_wait,
+        )
     if as_json:
         print_json({"applied": applied, "granted_to": list(grant_to)} if grant_to else {"applied": applied})
         return
@@ -87,22 +99,52 @@ def migrate(
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, newest first.")
 @click.option("--all", "everything", is_flag=True, help="All of the series: the application's data stays.")
 @_wait_option
+@click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nobody is asked.")
 @json_option
-def rollback(*, dsn: str, series: str, count: int, everything: bool, lock_wait: float, as_json: bool) -> None:
+def rollback(
+    *, dsn: str, series: str, count: int, everything: bool, lock_wait: float, yes: bool, as_json: bool
+) -> None:
     """Undo migrations, newest first.
 
     --all takes pgbudget out again: the application's tables and rows stay as they are. Refused when a migration
-    has no rollback file.
+    has no rollback file. On a terminal it asks first.
+
+    \b
+    Examples:
+      pgbudget rollback                    the last migration
+      pgbudget rollback --all              everything
     """
     console = out()
-    step = None if as_json else lambda name: console.print(f"rolling back {name}", markup=False)
-    undone = migrations.rollback(
-        dsn, series=series, count=count, all=everything, on_step=step, lock_wait_seconds=lock_wait
-    )
+    if not yes and sys.stdin.isatty():
+        _ask(dsn, series, None if everything else count)
+    with console.status("looking for what is applied") as progress:
+        undone = migrations.rollback(
+            dsn,
+            series=series,
+            count=count,
+            all=everything,
+            on_step=None if as_json else partial(_step, console, progress, "rolling back"),
+            lock_wait_seconds=lock_wait,
+        )
     if as_json:
         print_json({"rolled_back": undone})
     else:
         console.print(f"{len(undone)} rolled back" if undone else "nothing to roll back")
+
+
+def _ask(dsn: str, series: str, count: int | None) -> None:
+    pending = migrations.pending(dsn, series)
+    applied = [name for name in reversed(migrations.names(series)) if name not in pending][:count]
+    if applied:
+        with psycopg.connect(dsn) as connection:
+            where = printable(f"database {connection.info.dbname} on {connection.info.host or 'this machine'}")
+        names = "".join(f"  {name}\n" for name in applied)
+        click.confirm(f"To be rolled back in {where}:\n{names}Go on?", abort=True, err=True)
+
+
+def _step(console: Console, progress: Status, doing: str, name: str) -> None:
+    console.print(f"{doing} {name}", markup=False)
+    progress.update(Text(f"{name}: it may have to wait for others, and reads the ledger once"))
 
 
 @click.command()
@@ -117,5 +159,9 @@ def sql(series: str, single_transaction: bool) -> None:
 
     For psql -f, where nothing else can be installed. `pgbudget migrate` afterwards changes nothing and marks them as
     applied.
+
+    \b
+    Example:
+      pgbudget sql > pgbudget.sql; psql -f pgbudget.sql
     """
     click.echo(migrations.script(series, single_transaction=single_transaction), nl=False)

@@ -1,18 +1,18 @@
-"""Commands that look at the budget's state: `pgbudget status`."""
+"""`pgbudget status`, and the picture of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
 
 import click
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from pgbudget.budget import Budget
-from pgbudget.cli._common import OK, REFUSED, amount, dsn_option, json_option, out, print_json, span
+from pgbudget.cli._common import OK, REFUSED, amount, client, dsn_option, json_option, out, print_json, printable, span
 from pgbudget.results import Status
 
 _SETTLED, _HELD, _FREE, _OVER = "green", "yellow", "bright_black", "red"
@@ -27,8 +27,13 @@ def status(ctx: click.Context, dsn: str, as_json: bool) -> None:
     """Show the day's spend, holds and headroom against the limit.
 
     Exits with 1 when every reserve is refused for a reason that needs a human: broken limits, or frozen.
+
+    \b
+    Examples:
+      pgbudget status
+      pgbudget status --json | jq -r .remaining
     """
-    with Budget(dsn) as budget:
+    with client(dsn) as budget:
         found = budget.status()
     if as_json:
         print_json(found)
@@ -39,29 +44,39 @@ def status(ctx: click.Context, dsn: str, as_json: bool) -> None:
 
 def show_status(console: Console, found: Status, now: datetime) -> None:
     """Print the status for a human, at the console's width."""
-    title = Text.assemble((f"{found.day:%A} {found.day}", "bold"), f" ({found.timezone})")
-    console.print(title.append(f", resets in {span(found.resets_at - now)}"))
-    console.print()
+    console.print(status_view(found, now, console.width))
+
+
+def status_view(found: Status, now: datetime, width: int) -> Group:
+    """Return the status for a human, to be printed at this width."""
+    return Group(*_status_lines(found, now, width))
+
+
+def _status_lines(found: Status, now: datetime, width: int) -> Iterator[RenderableType]:
+    title = Text.assemble((f"{found.day:%A} {found.day}", "bold"), f" ({printable(found.timezone)})")
+    yield title.append(f", resets in {span(found.resets_at - now)}")
+    yield ""
     if found.config_error:
-        _alarm(console, "The limits are broken, so every reserve is refused", found.config_error)
+        yield _alarm("The limits are broken, so every reserve is refused", found.config_error)
     if found.frozen:
-        _alarm(console, "Frozen: every reserve is refused", found.frozen_reason or "no reason given")
+        yield _alarm("Frozen: every reserve is refused", found.frozen_reason or "no reason given")
     if found.emergency_kill is not None:
-        _show_bar(console, found, found.emergency_kill)
-    _show_figures(console, found, now)
+        yield from _bar(found, found.emergency_kill, width)
+    yield from _figures(found, now)
     if found.unknown_keys:
-        keys = Text("nothing enforces: ", style="yellow").append(", ".join(found.unknown_keys), style="bold")
+        names = ", ".join(map(printable, found.unknown_keys))
+        keys = Text("nothing enforces: ", style="yellow").append(names, style="bold")
         why = Text("(keys of budget_limits that are not known; a misspelt one looks the same)", style="dim")
-        console.print()
-        console.print(Padding(Group(keys, why), (0, 0, 0, len(_INDENT))))
+        yield ""
+        yield Padding(Group(keys, why), (0, 0, 0, len(_INDENT)))
 
 
-def _alarm(console: Console, title: str, text: str) -> None:
-    console.print(Panel(Text(text), title=Text(title), title_align="left", border_style="bold red"))
+def _alarm(title: str, text: str) -> Panel:
+    return Panel(Text(printable(text, keep="\n")), title=Text(title), title_align="left", border_style="bold red")
 
 
-def _show_bar(console: Console, found: Status, limit: Decimal) -> None:
-    width = min(console.width, 100) - 2 * len(_INDENT)
+def _bar(found: Status, limit: Decimal, width: int) -> Iterator[Text]:
+    width = min(width, 100) - 2 * len(_INDENT)
     full = max(limit, found.settled + found.held) or Decimal(1)
 
     def cells(value: Decimal) -> int:
@@ -69,12 +84,12 @@ def _show_bar(console: Console, found: Status, limit: Decimal) -> None:
 
     settled, used = cells(found.settled), cells(found.settled + found.held)
     bar = Text(_INDENT).append("█" * settled, style=_SETTLED).append("▒" * (used - settled), style=_HELD)
-    console.print(bar.append("░" * (width - used), style=_FREE))
+    yield bar.append("░" * (width - used), style=_FREE)
     caps = (("soft", found.daily_soft_cap), ("hard", found.daily_hard_cap), ("limit", limit))
     marks = [(cells(value), f"{name} {amount(value)}") for name, value in caps if value is not None]
     for line in _scale(marks, width):
-        console.print(Text(_INDENT + line))
-    console.print()
+        yield Text(_INDENT + line)
+    yield Text()
 
 
 def _scale(marks: list[tuple[int, str]], width: int) -> list[str]:
@@ -89,7 +104,7 @@ def _scale(marks: list[tuple[int, str]], width: int) -> list[str]:
     return lines
 
 
-def _show_figures(console: Console, found: Status, now: datetime) -> None:
+def _figures(found: Status, now: datetime) -> Iterator[Text]:
     age = f", the oldest for {span(now - found.oldest_hold)}" if found.oldest_hold else ""
     holds = f"{found.open_holds} open{age}"
     share = f"{found.share_used:.1%} used" if found.share_used is not None else ""
@@ -102,5 +117,4 @@ def _show_figures(console: Console, found: Status, now: datetime) -> None:
     width = max(len(amount(value)) for _, value, _, _ in rows)
     for name, value, style, note in rows:
         line = Text(_INDENT).append("■ ", style=style).append(f"{name:<8}")
-        line.append(f"{amount(value):>{width}}", style="bold").append(f"   {note}" if note else "", style="dim")
-        console.print(line)
+        yield line.append(f"{amount(value):>{width}}", style="bold").append(f"   {note}" if note else "", style="dim")

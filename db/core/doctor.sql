@@ -1,0 +1,287 @@
+-- What `pgbudget doctor` looks at, beside what only the client can see. Each query finds what is to be said: verdict
+-- ('wrong', 'note' for what may be meant, 'info'), found, mend. No rows: all is well. A check is a line `-- check: name`
+-- and the statement below it, which only reads; a role that may not run it is told so.
+
+-- check: server
+SELECT s.verdict, s.found, s.mend
+FROM (
+    VALUES
+    (
+        pg_is_in_recovery(), 'note', 'this is a standby: it shows the day as of what was replayed, and reserves nothing',
+        'Connect to the primary.'
+    ),
+    (
+        current_setting('server_version_num')::integer < 150000, 'wrong',
+        'PostgreSQL ' || current_setting('server_version'), 'pgbudget needs PostgreSQL 15 or newer.'
+    ),
+    (
+        current_setting('default_transaction_isolation') <> 'read committed', 'wrong',
+        'transactions of this role begin as ' || current_setting('default_transaction_isolation')
+        || ', in which every reservation is refused with PB001',
+        format('ALTER ROLE %I SET default_transaction_isolation = ''read committed''', current_user)
+    ),
+    (
+        current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off', 'note',
+        'fsync or full_page_writes is off: a crash of the machine loses reservations',
+        'Turn both on in postgresql.conf.'
+    )
+) AS s (applies, verdict, found, mend)
+WHERE s.applies;
+
+-- check: who may call
+WITH held (role, member) AS (
+    SELECT g.rolname, m.rolname
+    FROM pg_roles AS g
+    LEFT JOIN pg_roles AS m
+        ON
+            m.oid <> g.oid AND NOT m.rolsuper
+            AND pg_has_role(m.oid, g.oid, 'MEMBER')
+    WHERE g.rolname IN ('budget_caller', 'budget_admin', 'budget_reader')
+),
+
+functions AS (
+    SELECT p.oid, p.proname, p.proowner, a.grantee, starts_with(p.proname, '_') AS is_internal
+    FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+    WHERE
+        (
+            p.pronamespace = to_regnamespace('budget')
+            OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+        )
+        AND a.grantee <> p.proowner
+),
+
+others AS (
+    SELECT
+        f.grantee, f.oid,
+        CASE WHEN f.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role_name,
+        f.is_internal OR f.grantee = 0 OR r.rolname = 'anon'
+        OR (r.rolname = 'authenticated' AND f.proname <> 'check_and_reserve_budget') AS is_wrong
+    FROM functions AS f
+    LEFT JOIN pg_roles AS r ON f.grantee = r.oid
+    WHERE
+        coalesce(r.rolname, '') NOT IN ('budget_caller', 'budget_admin', 'budget_reader')
+        OR (f.is_internal AND NOT (r.rolname = 'budget_reader' AND f.proname IN ('_reading', '_window')))
+)
+
+SELECT
+    CASE WHEN o.is_wrong THEN 'wrong' ELSE 'note' END,
+    format(
+        '%s may call %s%s', o.role_name, (array_agg(o.oid::regprocedure ORDER BY o.oid))[1],
+        CASE WHEN count(*) > 1 THEN format(' and %s more', count(*) - 1) ELSE '' END
+    ),
+    CASE
+        WHEN count(*) = 1
+            THEN format('REVOKE ALL ON FUNCTION %s FROM %s', min(o.oid::regprocedure::text), o.role_name)
+        ELSE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA budget FROM %s', o.role_name)
+    END
+FROM others AS o
+GROUP BY o.role_name, o.is_wrong
+UNION ALL
+SELECT
+    'info', format('%s: %s', h.role, coalesce(string_agg(quote_ident(h.member), ', ' ORDER BY h.member), 'nobody')), NULL
+FROM held AS h
+GROUP BY h.role
+UNION ALL
+SELECT 'wrong', format('the role %s is missing', r), 'pgbudget migrate'
+FROM unnest(ARRAY['budget_caller', 'budget_admin', 'budget_reader']) AS r
+WHERE to_regrole(r) IS NULL;
+
+-- check: who else may write the tables
+SELECT
+    CASE WHEN g.role_name IN ('PUBLIC', 'anon') THEN 'wrong' ELSE 'note' END,
+    format('%s may %s %s', g.role_name, string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type), g.oid::regclass),
+    format(
+        'If it need not: REVOKE %s ON %s FROM %s',
+        string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type), g.oid::regclass, g.role_name
+    )
+FROM (
+    SELECT c.oid, a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role_name
+    FROM pg_class AS c, aclexplode(c.relacl) AS a
+    WHERE
+        c.relnamespace = to_regnamespace('public')
+        AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+        AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+        AND a.grantee <> c.relowner
+) AS g
+GROUP BY g.oid, g.role_name
+ORDER BY g.oid::regclass::text, g.role_name;
+
+-- check: functions' settings
+SELECT
+    'wrong', format('%s does not pin its search_path', p.oid::regprocedure),
+    format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', p.oid::regprocedure)
+FROM pg_proc AS p
+WHERE
+    (
+        p.pronamespace = to_regnamespace('budget')
+        OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+    )
+    AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(p.proconfig, '{}'))
+UNION ALL
+SELECT
+    'wrong', format('%s runs with its caller''s rights', p.oid::regprocedure),
+    format('ALTER FUNCTION %s SECURITY DEFINER', p.oid::regprocedure)
+FROM pg_proc AS p
+WHERE
+    (
+        (p.pronamespace = to_regnamespace('budget') AND NOT starts_with(p.proname, '_'))
+        OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+    )
+    AND NOT p.prosecdef;
+
+-- check: owner
+WITH owners AS (
+    SELECT DISTINCT o.oid, o.rolname, o.rolsuper
+    FROM pg_proc AS p
+    INNER JOIN pg_roles AS o ON p.proowner = o.oid
+    WHERE
+        p.pronamespace = to_regnamespace('budget')
+        OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+),
+
+tables AS (
+    SELECT c.oid, c.relowner, c.relname
+    FROM pg_class AS c
+    WHERE
+        c.relnamespace = to_regnamespace('public')
+        AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+)
+
+SELECT
+    'wrong', 'the functions belong to several roles: ' || string_agg(quote_ident(o.rolname), ', ' ORDER BY o.rolname),
+    'ALTER FUNCTION … OWNER TO the role that owns the tables'
+FROM owners AS o
+HAVING count(*) > 1
+UNION ALL
+SELECT
+    'wrong', format('%I, with whose rights the functions run, may not read and write %s', o.rolname, t.oid::regclass),
+    format('GRANT SELECT, INSERT, UPDATE ON %s TO %I', t.oid::regclass, o.rolname)
+FROM owners AS o
+CROSS JOIN tables AS t
+WHERE
+    NOT has_table_privilege(o.oid, t.oid, 'SELECT')
+    OR (t.relname <> 'proposer_configs' AND NOT has_table_privilege(o.oid, t.oid, 'UPDATE'))
+UNION ALL
+SELECT
+    'note',
+    format(
+        'the functions have the rights of the superuser %I, and %s belongs to %s, whose triggers run with them',
+        o.rolname, string_agg(t.oid::regclass::text, ', ' ORDER BY t.relname), quote_ident(r.rolname)
+    ),
+    format('Migrate as %I, or trust it like a superuser.', r.rolname)
+FROM owners AS o
+CROSS JOIN tables AS t
+INNER JOIN pg_roles AS r ON t.relowner = r.oid
+WHERE o.rolsuper AND NOT r.rolsuper
+GROUP BY o.rolname, r.rolname
+UNION ALL
+SELECT 'info', 'functions run with the rights of ' || string_agg(quote_ident(o.rolname), ', '), NULL
+FROM owners AS o
+HAVING count(*) = 1;
+
+-- check: tables
+SELECT s.verdict, s.found, s.mend
+FROM (
+    SELECT 'wrong' AS verdict, format('public.%s is missing', t) AS found, 'pgbudget migrate' AS mend
+    FROM unnest(ARRAY['cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders']) AS t
+    WHERE to_regclass('public.' || t) IS NULL
+    UNION ALL
+    SELECT
+        'wrong', 'cost_tracking.cost is ' || format_type(a.atttypid, a.atttypmod) || ', which rounds money away',
+        'ALTER TABLE public.cost_tracking ALTER COLUMN cost TYPE numeric'
+    FROM pg_attribute AS a
+    WHERE
+        a.attrelid = to_regclass('public.cost_tracking') AND a.attname = 'cost'
+        AND (a.atttypid <> 'numeric'::regtype OR a.atttypmod <> -1)
+    UNION ALL
+    SELECT
+        CASE WHEN c.oid IS NULL THEN 'wrong' ELSE 'note' END,
+        format('the constraint %s is %s', n, CASE WHEN c.oid IS NULL THEN 'missing' ELSE 'not validated' END),
+        CASE
+            WHEN c.oid IS NULL THEN 'Roll back to before 0002.pgbudget_tables and migrate again.'
+            ELSE format('ALTER TABLE public.cost_tracking VALIDATE CONSTRAINT %I', n)
+        END
+    FROM unnest(ARRAY['budget_cost_in_range', 'budget_created_at_present', 'budget_expiry_of_hold']) AS n
+    LEFT JOIN pg_constraint AS c ON c.conname = n AND c.conrelid = to_regclass('public.cost_tracking')
+    WHERE to_regclass('public.cost_tracking') IS NOT NULL AND c.convalidated IS NOT TRUE
+    UNION ALL
+    SELECT
+        'wrong', 'cost_tracking is UNLOGGED: a crash empties it',
+        'ALTER TABLE public.cost_tracking SET LOGGED'
+    FROM pg_class AS c
+    WHERE c.oid = to_regclass('public.cost_tracking') AND c.relpersistence <> 'p'
+    UNION ALL
+    SELECT
+        'wrong', format('row security is forced on %s and hides rows from the functions, which fail', c.oid::regclass),
+        format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY, or give %I BYPASSRLS', c.oid::regclass, o.rolname)
+    FROM pg_class AS c
+    INNER JOIN pg_proc AS p ON p.oid = to_regprocedure('budget._reading()')
+    INNER JOIN pg_roles AS o ON p.proowner = o.oid
+    WHERE
+        c.relnamespace = to_regnamespace('public')
+        AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+        AND c.relrowsecurity AND NOT o.rolbypassrls AND NOT o.rolsuper
+        AND (c.relforcerowsecurity OR NOT pg_has_role(o.oid, c.relowner, 'USAGE'))
+) AS s;
+
+-- check: triggers
+SELECT
+    'wrong',
+    format(
+        'the trigger %s %s: direct writers may break the life of a hold', n,
+        CASE WHEN t.oid IS NULL THEN 'is missing' ELSE 'is switched off' END
+    ),
+    CASE
+        WHEN t.oid IS NULL THEN 'Run the migrations again as one file: pgbudget sql | psql'
+        ELSE format('ALTER TABLE public.cost_tracking ENABLE TRIGGER %I', n)
+    END
+FROM unnest(ARRAY['budget_guard_hold', 'budget_adopt_hold']) AS n
+LEFT JOIN pg_trigger AS t ON t.tgname = n AND t.tgrelid = to_regclass('public.cost_tracking')
+WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A');
+
+-- check: limits
+SELECT s.verdict, s.found, s.mend
+FROM budget.status AS b
+CROSS JOIN LATERAL (
+    VALUES
+    (
+        b.config_error IS NOT NULL, 'wrong', 'every reservation is refused: ' || b.config_error,
+        'pgbudget limits set emergency_kill=… with whatever else the limits are to be'
+    ),
+    (
+        cardinality(b.unknown_keys) > 0, 'note', 'nothing enforces: ' || array_to_string(b.unknown_keys, ', '),
+        'Look for a misspelt key in system_config.budget_limits.'
+    )
+) AS s (applies, verdict, found, mend)
+WHERE s.applies;
+
+-- check: freeze
+SELECT 'wrong', 'frozen, every reservation is refused: ' || coalesce(b.frozen_reason, 'no reason given'), 'pgbudget unfreeze'
+FROM budget.status AS b
+WHERE b.frozen;
+
+-- check: time zone
+SELECT
+    CASE WHEN z.name IS NULL THEN 'wrong' ELSE 'info' END,
+    format('the day is that of %s, and ends at %s UTC', b.timezone, to_char(b.resets_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
+    CASE WHEN z.name IS NULL THEN 'This server does not know the zone by that name: pgbudget limits set timezone=…' END
+FROM budget.status AS b
+LEFT JOIN pg_timezone_names AS z ON b.timezone = z.name;
+
+-- check: invariants
+SELECT
+    'wrong',
+    format('%s (%s times, as in %s: %s)', i.rule, count(*), coalesce(min(i.id::text), 'no row'), min(i.detail)),
+    'Something wrote past the functions and triggers: look at these rows, and settle or delete them.'
+FROM budget.invariants AS i
+GROUP BY i.rule
+ORDER BY i.rule;
+
+-- check: lapsed holds
+SELECT
+    'note',
+    format('%s holds have lapsed and are not marked, the oldest on %s', count(*), min(l.expires_at)::date),
+    'They count nothing. From cron: pgbudget expire --all'
+FROM public.cost_tracking AS l
+WHERE l.expires_at <= clock_timestamp()
+HAVING count(*) > 0;

@@ -1,0 +1,211 @@
+"""Is everything as it should be in this very database? Asked without changing anything.
+
+What the catalogs and the views can say, a series says itself: in `doctor.sql` beside its migrations, whose queries
+find nothing in a healthy database. What needs the files of this package, a plan or the client's clock is here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any, cast
+
+import psycopg
+from psycopg.rows import class_row
+
+from pgbudget import migrations
+from pgbudget._client import REQUIRED_VERSION
+
+DAY_INDEX = "budget_day_idx"
+SKEW = timedelta(seconds=2)
+BIG_LEDGER_ROWS = 20_000
+"""From here on reading all of the ledger for each decision is felt."""
+
+_CHECK = re.compile(r"^-- check: (?P<name>[^\n]+)\n(?P<query>.+?;)$", re.MULTILINE | re.DOTALL)
+_FUNCTION = re.compile(
+    r"^CREATE OR REPLACE FUNCTION (?P<name>[\w.]+)\(.*?\$function\$(?P<body>.*)\$function\$;", re.MULTILINE | re.DOTALL
+)
+_AGAIN = "Run the migrations again as one file, which changes nothing else: pgbudget sql | psql"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check has to say: `verdict` is 'wrong', 'note' for what may be meant, or 'info'; `mend` what to do."""
+
+    verdict: str
+    found: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check, and the worst of its findings as `verdict`: 'ok', 'note', 'wrong'; 'unknown' where it may not look."""
+
+    name: str
+    verdict: str
+    findings: list[Finding]
+
+
+def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Iterator[Check]:
+    """Look at everything, one check after the other.
+
+    Args:
+        dsn: libpq URI or keyword string; as the role that migrated, or nearly so, all of it can be seen.
+        on_check: called with a check's name before it runs; some read the whole ledger.
+
+    Raises:
+        psycopg.OperationalError: if the database cannot be reached.
+    """
+    with psycopg.connect(dsn, autocommit=True, fallback_application_name="pgbudget doctor") as connection:
+        # Nothing planted in this role's own search path is called.
+        connection.execute("SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = on")
+
+        for name, look in _checks(connection, dsn):
+            on_check(name)
+            check = _checked(name, look)
+            yield check
+            if name == "version" and check.verdict == "wrong":
+                return  # nothing else can be asked
+
+
+def _checks(connection: psycopg.Connection[Any], dsn: str) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
+    yield "version", lambda: _version(connection)
+    yield "clock", lambda: _clock(connection)
+    installed = ["core"]
+    for series in migrations.known_series():
+        if series == "core" or _is_marked(dsn, series):
+            yield f"migrations of {series}", partial(_pending, dsn, series)
+        if series != "core" and _is_marked(dsn, series):
+            installed.append(series)
+    yield "functions' bodies", lambda: _drift(connection, installed)
+    for series in installed:
+        file = migrations.series_dir(series) / "doctor.sql"
+        for match in _CHECK.finditer(file.read_text() if file.is_file() else ""):
+            yield match["name"], partial(_asked, connection, match["query"])
+    yield "index of the day", lambda: _plan(connection)
+
+
+def _checked(name: str, look: Callable[[], Iterable[Finding]]) -> Check:
+    try:
+        findings = list(look())
+    except psycopg.errors.InsufficientPrivilege as error:
+        return Check(name, "unknown", [Finding("info", f"not looked at: {error.diag.message_primary}")])
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            raise  # the connection is lost
+        return Check(name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}")])
+    verdicts = [finding.verdict for finding in findings]
+    return Check(name, next((v for v in ("wrong", "note") if v in verdicts), "ok"), findings)
+
+
+def _asked(connection: psycopg.Connection[Any], query: str) -> list[Finding]:
+    with connection.cursor(row_factory=class_row(Finding)) as cursor:
+        # The columns of a VALUES list or a UNION may have any names.
+        named = f"SELECT q.* FROM ({query.rstrip(';')}) AS q (verdict, found, mend)"  # noqa: S608 - a file of ours
+        return cursor.execute(named.encode()).fetchall()
+
+
+def _version(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    if _value(connection, "SELECT to_regprocedure('budget.version()') IS NULL"):
+        yield Finding("wrong", "pgbudget is not installed in this database", "pgbudget migrate")
+        return
+    found = str(_value(connection, "SELECT budget.version()"))
+    theirs, ours = ([int(n) for n in re.findall(r"\d+", version)] for version in (found, REQUIRED_VERSION))
+    if theirs < ours:
+        yield Finding("wrong", f"the database has {found}, behind this client's {REQUIRED_VERSION}", "pgbudget migrate")
+    elif theirs > ours:
+        mend = "pip install --upgrade pgbudget, to use what is new"
+        yield Finding("note", f"the database has {found}, ahead of this client's {REQUIRED_VERSION}", mend)
+    else:
+        yield Finding("info", f"{found}, on PostgreSQL {_value(connection, 'SHOW server_version')}")
+
+
+def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    before = datetime.now(timezone.utc)
+    theirs = cast(datetime, _value(connection, "SELECT clock_timestamp()"))
+    after = datetime.now(timezone.utc)
+    skew = theirs - after if theirs > after else theirs - before if theirs < before else timedelta(0)
+    if abs(skew) > SKEW:
+        which = "ahead of" if skew > timedelta(0) else "behind"
+        found = f"the server's clock is {abs(skew).total_seconds():.1f} s {which} this machine's"
+        yield Finding("note", found, "The server's clock decides; let NTP set both.")
+
+
+def _is_marked(dsn: str, series: str) -> bool:
+    """Whether any migration of the series is marked as applied; not, where this role may not know."""
+    try:
+        return len(migrations.pending(dsn, series)) < len(migrations.names(series))
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+
+
+def _pending(dsn: str, series: str) -> Iterator[Finding]:
+    pending, mend = migrations.pending(dsn, series), f"pgbudget migrate --series {series}"
+    if pending == migrations.names(series):  # and yet it is installed
+        yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
+    elif pending:
+        yield Finding("wrong", f"not applied: {', '.join(pending)}", mend)
+
+
+def _drift(connection: psycopg.Connection[Any], series: list[str]) -> Iterator[Finding]:
+    """Compare the functions with the files of this package; a later series may replace some of an earlier one's."""
+    bodies: dict[str, str] = {}
+    for name in series:
+        for file in sorted((migrations.series_dir(name) / "functions").rglob("*.sql")):
+            bodies |= {match["name"]: match["body"] for match in _FUNCTION.finditer(file.read_text())}
+    found = dict(
+        connection.execute(
+            """SELECT n.nspname || '.' || p.proname, p.prosrc
+               FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
+               WHERE n.nspname = 'budget'
+                   OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')"""
+        ).fetchall()
+    )
+    for verdict, names, what in (
+        ("wrong", bodies.keys() - found.keys(), "missing"),
+        ("wrong", {n for n in bodies.keys() & found.keys() if bodies[n] != found[n]}, "not as this version has them"),
+        ("note", found.keys() - bodies.keys(), "none of this version's"),
+    ):
+        if names:
+            yield Finding(verdict, f"{what}: {', '.join(sorted(names))}", _AGAIN)
+
+
+def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """Whether the day's sum reads the day alone: as the view asks for it, which a reader may explain."""
+    if not _value(
+        connection,
+        "SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass(%s) AND i.indisvalid)",
+        f"public.{DAY_INDEX}",
+    ):
+        mend = "Roll the last migrations back to before 0006.pgbudget_day_index, and migrate again."
+        yield Finding("wrong", f"the index {DAY_INDEX} is missing or invalid", mend)
+        return
+    rows = int(
+        cast(
+            float, _value(connection, "SELECT reltuples FROM pg_class WHERE oid = to_regclass('public.cost_tracking')")
+        )
+    )
+    with connection.transaction():
+        if DAY_INDEX in _explained(connection):
+            yield Finding("info", f"in use, over about {max(rows, 0)} rows")
+            return
+        connection.execute("SET LOCAL enable_seqscan = off")
+        usable = DAY_INDEX in _explained(connection)
+    if not usable:
+        yield Finding("wrong", "the day's sum cannot use the index", f"REINDEX INDEX CONCURRENTLY public.{DAY_INDEX}")
+    elif rows >= BIG_LEDGER_ROWS:
+        yield Finding("note", f"the day's sum reads all {rows} rows", "ANALYZE public.cost_tracking")
+    else:
+        yield Finding("info", "usable; the ledger is so small that reading all of it is cheaper")
+
+
+def _explained(connection: psycopg.Connection[Any]) -> str:
+    return "\n".join(line for (line,) in connection.execute("EXPLAIN SELECT settled FROM budget.status"))
+
+
+def _value(connection: psycopg.Connection[Any], query: Any, *parameters: object) -> object:
+    row = connection.execute(query, parameters).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,34 @@
+"""Servers that are there to be killed: each module's own, with the settings that make a commit durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+import psycopg
+import pytest
+
+from pgbudget.embedded import Server
+from pgbudget.migrations import migrate
+
+# What a commit does not flush itself is flushed by nobody else in time, and a kill loses it for certain.
+LAZY = {"wal_writer_delay": "10s", "bgwriter_lru_maxpages": "0"}
+
+
+def prepare(dsn: str) -> None:
+    """The chain, in a time zone where it is midday now, so that no test is caught by midnight."""
+    migrate(dsn)
+    zone = f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"  # GMT-3 is three hours *ahead*
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT budget.set_limits(jsonb_build_object('timezone', %s::text))", [zone])
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Server]:
+    """A server whose answers hold."""
+    with Server(settings=LAZY) as server:
+        prepare(server.dsn())
+        with psycopg.connect(server.dsn()) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                assert connection.execute(f"SHOW {setting}".encode()).fetchone() == ("on",)
+        yield server

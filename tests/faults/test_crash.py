@@ -1,0 +1,84 @@
+"""Backends and servers end at any moment under load: what was answered is there, the rest is whole or not there at all.
+
+FAULT_ROUNDS in the environment asks for more rounds. A round that fails is run again by its name, which holds its seed.
+A kill ends processes, not the machine: what they had written to files is kept by the system, flushed to disk or not.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from pgbudget.embedded import EmbeddedError, Server
+from tests.faults.load import CLIENTS, DURABLE, Load
+from tests.faults.processes import await_recovery, kill, kill_all
+from tests.race import Connection
+
+pytestmark = pytest.mark.xdist_group("durable")
+
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "8"))
+
+CLIENTS_BACKENDS = """SELECT pid FROM pg_stat_activity
+                       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid"""
+
+
+@pytest.fixture
+def server(durable: Server) -> Server:
+    """The server with an empty ledger; running, however the test before ended."""
+    try:
+        print("process", durable.pid)
+    except EmbeddedError:
+        durable.start()
+    await_recovery(durable.dsn())
+    with psycopg.connect(durable.dsn(), autocommit=True) as connection:
+        connection.execute("TRUNCATE public.cost_tracking, public.escalations")
+    return durable
+
+
+def kill_one(server: Server, watch: Connection, dice: random.Random) -> None:
+    kill(dice.choice(watch.execute(CLIENTS_BACKENDS.encode()).fetchall())[0])
+
+
+def kill_the_server(server: Server, watch: Connection, dice: random.Random) -> None:
+    kill_all(server, watch)
+    server.start()
+
+
+STRIKES: dict[str, Callable[[Server, Connection, random.Random], None]] = {
+    "one backend": kill_one,
+    "the whole server": kill_the_server,
+}
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("killed", STRIKES)
+def test_what_was_answered_survives_a_kill(server: Server, killed: str, seed: int) -> None:
+    dice = random.Random(f"{killed} {seed}")  # noqa: S311
+    load = Load(server.dsn(), f"{killed} {seed}", [DURABLE[seed % len(DURABLE)]])
+    with psycopg.connect(server.dsn(), autocommit=True) as watch, load.running():
+        time.sleep(dice.uniform(0.05, 0.35))
+        STRIKES[killed](server, watch, dice)
+    await_recovery(server.dsn())
+    assert all(client.doubt for client in load.clients)
+    load.check(server.dsn())
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_what_was_answered_outlives_its_backend(server: Server, seed: int) -> None:
+    """Backends are terminated one after the other; each client takes a new one, repeats its call and goes on."""
+    dice = random.Random(seed)  # noqa: S311
+    load, terminated = Load(server.dsn(), f"terminated {seed}", DURABLE), 0
+    with psycopg.connect(server.dsn(), autocommit=True) as watch, load.running(again=True):
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            time.sleep(dice.uniform(0, 0.02))
+            if backends := watch.execute(CLIENTS_BACKENDS.encode()).fetchall():
+                watch.execute("SELECT pg_terminate_backend(%s)", dice.choice(backends))
+                terminated += 1
+    assert terminated > CLIENTS
+    load.check(server.dsn())

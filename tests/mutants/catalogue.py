@@ -1,0 +1,718 @@
+"""The mistakes that somebody could make in this SQL, and the tests that must notice each of them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutate import Mutant
+
+INTERNAL = "functions/_internal"
+
+LOCKS = [
+    Mutant(
+        "reserve takes a table lock that others can take too",
+        f"{INTERNAL}/_serialise.sql",
+        {"IN SHARE ROW EXCLUSIVE MODE;": "IN ROW EXCLUSIVE MODE;"},
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+    ),
+    Mutant(
+        "reserve_advisory takes no advisory lock",
+        f"{INTERNAL}/_serialise.sql",
+        {"PERFORM pg_advisory_xact_lock(8099550711184319860);": ""},
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+    ),
+    Mutant(
+        "the advisory lock is only tried for",
+        f"{INTERNAL}/_serialise.sql",
+        {"pg_advisory_xact_lock(": "pg_try_advisory_xact_lock("},
+        ("concurrency/test_mutual_exclusion.py::test_a_queue_of_decisions_is_let_through_one_by_one",),
+    ),
+    Mutant(
+        "the advisory lock is the session's, not the transaction's",
+        f"{INTERNAL}/_serialise.sql",
+        {"pg_advisory_xact_lock(": "pg_advisory_lock("},
+        ("sql/test_reserve_advisory.py::test_locks_until_the_end_of_the_transaction",),
+    ),
+    Mutant(
+        "reserve_advisory forgets ROW EXCLUSIVE on the ledger, so that it decides beside a table lock",
+        f"{INTERNAL}/_serialise.sql",
+        {"LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;": ""},
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+    ),
+    Mutant(
+        "the sum is taken before the lock",
+        f"{INTERNAL}/_reserve.sql",
+        {
+            "PERFORM budget._serialise(p_lock);": "",
+            "        IF v_verdict.can_proceed THEN": "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed THEN",
+        },
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+    ),
+    Mutant(
+        "the body is STABLE, so that its sum has the snapshot of the call",
+        f"{INTERNAL}/_reserve.sql",
+        {"\nVOLATILE\n": "\nSTABLE\n"},
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+    ),
+    Mutant(
+        "any isolation level is taken",
+        f"{INTERNAL}/_require_read_committed.sql",
+        {"<> 'read committed'": "= 'read uncommitted'"},
+        ("sql/test_isolation.py::test_decisions_are_refused_at_higher_levels",),
+    ),
+    Mutant(
+        "SERIALIZABLE is taken for good enough",
+        f"{INTERNAL}/_require_read_committed.sql",
+        {"<> 'read committed'": "NOT IN ('read committed', 'serializable')"},
+        ("sql/test_isolation.py::test_decisions_are_refused_at_higher_levels",),
+    ),
+    Mutant(
+        "extend decides at any isolation level",
+        "functions/extend.sql",
+        {"PERFORM budget._require_read_committed();": ""},
+        ("sql/test_isolation.py::test_decisions_are_refused_at_higher_levels",),
+    ),
+    Mutant(
+        "extend takes no decision lock",
+        "functions/extend.sql",
+        {"PERFORM budget._serialise('advisory');": ""},
+        ("concurrency/test_mutual_exclusion.py::test_an_extension_is_a_decision_too",),
+    ),
+    Mutant(
+        "extend takes the decision lock before its own row",
+        "functions/extend.sql",
+        {
+            "PERFORM budget._serialise('advisory');": "",
+            "    v_row := budget._lock_hold(": "    PERFORM budget._serialise('advisory'); v_row := budget._lock_hold(",
+        },
+        ("concurrency/test_mutual_exclusion.py::test_who_waits_for_a_hold_keeps_no_decision_waiting",),
+    ),
+    Mutant(
+        "settle and cancel read their row without locking it",
+        f"{INTERNAL}/_lock_hold.sql",
+        {"    FOR NO KEY UPDATE;": ";"},
+        ("concurrency/test_ending_race.py::test_one_after_the_other[settle, direct cancel: right first]",),
+    ),
+    Mutant(
+        "the sweeper waits for rows that others hold",
+        "functions/expire.sql",
+        {" SKIP LOCKED": ""},
+        ("sql/test_expire.py::test_skips_a_hold_that_somebody_is_settling",),
+    ),
+    Mutant(
+        "routing waits for rows while it holds the decision lock",
+        f"{INTERNAL}/_cancel_order_holds.sql",
+        {"NO KEY UPDATE SKIP LOCKED": "NO KEY UPDATE"},
+        ("routing/test_routing_again.py::test_a_hold_that_another_session_is_ending_is_left_to_it",),
+    ),
+    Mutant(
+        "the wait for a lock is not bounded",
+        f"{INTERNAL}/_begin_write.sql",
+        {"PERFORM set_config('lock_timeout', '5s', true);": "NULL;"},
+        ("sql/test_transaction_settings.py::test_a_wait_is_bounded_by_5_seconds_or_less",),
+    ),
+    Mutant(
+        "the wait for a lock is 5 s, however short the caller's own bound",
+        f"{INTERNAL}/_begin_write.sql",
+        {"IF v_lock_timeout = '0' OR v_lock_timeout::interval > interval '5 seconds' THEN": "IF true THEN"},
+        ("sql/test_transaction_settings.py::test_a_wait_is_bounded_by_5_seconds_or_less",),
+    ),
+    Mutant(
+        "the caller does not get its lock_timeout back",
+        f"{INTERNAL}/_end_write.sql",
+        {"PERFORM set_config('lock_timeout', p_lock_timeout, true);": "NULL;"},
+        ("sql/test_transaction_settings.py::test_the_callers_lock_timeout_is_left_as_it_was",),
+    ),
+    Mutant(
+        "synchronous_commit stays off",
+        f"{INTERNAL}/_begin_write.sql",
+        {"PERFORM set_config('synchronous_commit', 'on', true);": "NULL;"},
+        ("sql/test_transaction_settings.py::test_what_is_acknowledged_is_durable",),
+    ),
+    Mutant(
+        "synchronous_commit = remote_apply is weakened to on",
+        f"{INTERNAL}/_begin_write.sql",
+        {"IN ('off', 'local')": "<> 'on'"},
+        ("sql/test_transaction_settings.py::test_what_is_acknowledged_is_durable",),
+    ),
+    Mutant(
+        "synchronous_commit = on ends with the function, before the commit",
+        f"{INTERNAL}/_begin_write.sql",
+        {
+            "SET search_path": "SET synchronous_commit = 'on' SET search_path",
+        },
+        ("sql/test_transaction_settings.py::test_what_is_acknowledged_is_durable",),
+    ),
+]
+
+TIME = [
+    Mutant(
+        "the clock is the transaction's now()",
+        f"{INTERNAL}/_now.sql",
+        {"clock_timestamp()": "now()"},
+        ("sql/test_reserve.py::test_a_hold_begins_when_it_is_decided_and_not_with_its_transaction",),
+    ),
+    Mutant(
+        "the clock is read before the lock",
+        f"{INTERNAL}/_reserve.sql",
+        {
+            "    v_now := budget._now();": "",
+            "    v_lock_timeout := ": "    v_now := budget._now(); v_lock_timeout := ",
+        },
+        ("concurrency/test_midnight.py::test_a_decision_that_waited_past_midnight_is_of_the_new_day",),
+    ),
+    Mutant(
+        "record reads the clock before it waits",
+        "functions/record.sql",
+        {"    v_now := budget._now();": "", "    v_now timestamptz;": "    v_now timestamptz := budget._now();"},
+        ("concurrency/test_midnight.py::test_spend_that_waited_past_midnight_is_of_the_new_day",),
+    ),
+    Mutant(
+        "the day's last instant is counted in the day before",
+        f"{INTERNAL}/_headroom.sql",
+        {"l.created_at < v_window.ends_at": "l.created_at <= v_window.ends_at"},
+        ("sql/test_time_zones.py::test_the_callers_time_zone_changes_nothing",),
+    ),
+    Mutant(
+        "the day's first instant is not counted",
+        f"{INTERNAL}/_headroom.sql",
+        {"l.created_at >= v_window.starts_at": "l.created_at > v_window.starts_at"},
+        ("sql/test_time_zones.py::test_the_callers_time_zone_changes_nothing",),
+    ),
+    Mutant(
+        "a day is always 24 hours",
+        f"{INTERNAL}/_window.sql",
+        {
+            "budget._day_start(day + 1, p_zone);\n    --": "starts_at + interval '24 hours';\n    --",
+        },
+        ("sql/test_time_zones.py::test_a_day_counts_from_its_first_instant_to_its_last",),
+    ),
+    Mutant(
+        "a day with two midnights begins at the second",
+        f"{INTERNAL}/_day_start.sql",
+        {"IF v_first < v_last AND": "IF false AND"},
+        ("sql/test_time_zones.py::test_every_day_of_every_zone_begins_with_the_earliest_instant_of_its_date",),
+    ),
+    Mutant(
+        "TimeZone is the caller's",
+        f"{INTERNAL}/_window.sql",
+        {"SET timezone = 'UTC'\n": ""},
+        ("sql/test_time_zones.py::test_the_callers_time_zone_changes_nothing",),
+    ),
+    Mutant(
+        "the day is the server's, not that of the zone in force",
+        f"{INTERNAL}/_headroom.sql",
+        {"p_config.timezone)": "'UTC')"},
+        ("sql/test_limits.py::test_days_follow_the_zone_in_force",),
+    ),
+    Mutant(
+        "a POSIX zone, which means its opposite, is taken",
+        f"{INTERNAL}/_zone.sql",
+        {"v_zone ~ '^[A-Za-z_/-]+$'": "v_zone ~ '^[A-Za-z0-9_/+-]+$'"},
+        ("sql/test_broken_configuration.py::test_refuses_decisions_and_lets_spend_through",),
+    ),
+    Mutant(
+        "extend looks for room in today's window, not the hold's",
+        f"{INTERNAL}/_headroom.sql",
+        {"coalesce(p_hold.created_at, p_now)": "p_now"},
+        ("sql/test_extend.py::test_the_day_that_admitted_it_is_not_todays_to_crowd",),
+    ),
+]
+
+SUM = [
+    Mutant(
+        "what fits exactly is refused",
+        f"{INTERNAL}/_headroom.sql",
+        {"v_missing <= 0": "v_missing < 0"},
+        ("sql/test_reserve.py::test_verdict",),
+    ),
+    Mutant(
+        "the estimate itself is not counted",
+        f"{INTERNAL}/_headroom.sql",
+        {"v_missing := p_amount - v_counted": "v_missing := - v_counted"},
+        ("sql/test_reserve.py::test_verdict",),
+    ),
+    Mutant(
+        "open holds are not counted",
+        f"{INTERNAL}/_headroom.sql",
+        {"l.expires_at IS NULL OR l.expires_at > v_lapsed": "l.expires_at IS NULL"},
+        ("sql/test_reserve.py::test_verdict",),
+    ),
+    Mutant(
+        "a lapsed hold counts until the sweeper comes",
+        f"{INTERNAL}/_headroom.sql",
+        {"l.expires_at IS NULL OR l.expires_at > v_lapsed": "true"},
+        ("sql/test_reserve.py::test_a_lapsed_hold_counts_nothing_from_its_instant_on",),
+    ),
+    Mutant(
+        "a hold still counts at the instant it lapses",
+        f"{INTERNAL}/_headroom.sql",
+        {"l.expires_at > v_lapsed": "l.expires_at >= v_lapsed"},
+        ("sql/test_reserve.py::test_a_lapsed_hold_counts_nothing_from_its_instant_on",),
+    ),
+    Mutant(
+        "on_expiry = keep is forgotten",
+        f"{INTERNAL}/_headroom.sql",
+        {"WHEN 'keep' THEN '-infinity'": "WHEN 'kept' THEN '-infinity'"},
+        ("sql/test_reserve.py::test_a_lapsed_hold_stays_spent_where_the_limits_say_keep",),
+    ),
+    Mutant(
+        "a hold that is extended counts twice",
+        f"{INTERNAL}/_headroom.sql",
+        {"p_amount - v_counted - v_verdict": "p_amount - v_verdict"},
+        ("sql/test_extend.py::test_its_own_estimate_counts_once",),
+    ),
+    Mutant(
+        "a lapsed hold is revived without room",
+        f"{INTERNAL}/_counted.sql",
+        {"p_row.expires_at <= p_now AND": "false AND"},
+        ("sql/test_extend.py::test_a_lapsed_hold_is_not_revived_without_room",),
+    ),
+    Mutant(
+        "the holds that lapse last are counted first",
+        f"{INTERNAL}/_freed.sql",
+        {"(ORDER BY l.expires_at)": "(ORDER BY l.expires_at DESC)"},
+        ("sql/test_reserve.py::test_verdict",),
+    ),
+    Mutant(
+        "status shows lapsed holds as held",
+        "views/status.sql",
+        {
+            "l.expires_at > r.now), 0) AS held": "l.expires_at IS NOT NULL), 0) AS held",
+        },
+        ("sql/test_status.py::test_lapsed_holds_are_spent_where_the_limits_say_keep",),
+    ),
+    Mutant(
+        "the day is summed without its index",
+        "migrations/0006.pgbudget_day_index.sql",
+        {"(created_at);": "(cost);"},
+        ("sql/test_plan.py::test_reads_its_day_alone",),
+    ),
+]
+
+AMOUNTS = [
+    Mutant(
+        "amounts are rounded to the nearest, so that a small one is free",
+        f"{INTERNAL}/_money.sql",
+        {"ceil(": "round("},
+        ("sql/test_arguments.py::test_at_most_12_decimals_are_stored_rounded_up",),
+    ),
+    Mutant(
+        "a negative amount is taken",
+        f"{INTERNAL}/_money.sql",
+        {"p_amount >= 0 AND p_amount < 1e15": "p_amount < 1e15"},
+        ("sql/test_arguments.py::test_amounts_out_of_range",),
+    ),
+    Mutant(
+        "NaN is taken",
+        f"{INTERNAL}/_money.sql",
+        {
+            "p_amount >= 0 AND p_amount < 1e15": "p_amount >= 0",
+            "IF v_amount < 1e15 THEN": "IF v_amount < 1e15 OR v_amount = 'NaN' THEN",
+        },
+        ("sql/test_arguments.py::test_amounts_out_of_range",),
+    ),
+    Mutant(
+        "a cost column of four decimals is left as it is",
+        "migrations/0002.pgbudget_tables.sql",
+        {"IF v_is_narrow THEN": "IF false THEN"},
+        ("sql/test_arguments.py::test_a_cost_column_of_four_decimals_is_widened_so_that_small_amounts_count",),
+    ),
+    Mutant(
+        "direct writers may write a negative cost",
+        "migrations/0002.pgbudget_tables.sql",
+        {"CHECK (cost >= 0 AND cost < 1e15)": "CHECK (cost < 1e15)"},
+        ("sql/test_direct_writers.py::test_rows_that_no_sum_could_bear_are_rejected",),
+    ),
+    Mutant(
+        "direct writers may leave a row without a day",
+        "migrations/0002.pgbudget_tables.sql",
+        {"CHECK (created_at IS NOT NULL)": "CHECK (true)"},
+        ("sql/test_direct_writers.py::test_rows_that_no_sum_could_bear_are_rejected",),
+    ),
+    Mutant(
+        "metadata may be of any size",
+        f"{INTERNAL}/_metadata.sql",
+        {"> 65536 THEN": "> 1e9 THEN"},
+        ("sql/test_arguments.py::test_metadata_that_is_refused",),
+    ),
+    Mutant(
+        "a service needs no name",
+        f"{INTERNAL}/_service_name.sql",
+        {"BETWEEN 1 AND 200": "BETWEEN 0 AND 200"},
+        ("sql/test_arguments.py::test_service_names_that_are_refused",),
+    ),
+    Mutant(
+        "a hold may live for ever",
+        f"{INTERNAL}/_ttl.sql",
+        {" AND v_seconds <= 86400": ""},
+        ("sql/test_arguments.py::test_times_to_live_that_are_refused",),
+    ),
+]
+
+LIMITS = [
+    Mutant(
+        "a broken configuration fails open",
+        f"{INTERNAL}/_require_config.sql",
+        {"IF v_config.error IS NOT NULL THEN": "IF false THEN"},
+        ("sql/test_broken_configuration.py::test_refuses_decisions_and_lets_spend_through",),
+    ),
+    Mutant(
+        "a missing emergency_kill means no limit",
+        f"{INTERNAL}/_parse_config.sql",
+        {
+            "IF NOT p_limits ? 'emergency_kill' THEN": "IF false THEN",
+            "= budget._cap(p_limits, 'emergency_kill');": "= coalesce(budget._cap(p_limits, 'emergency_kill'), 1e9);",
+        },
+        ("sql/test_broken_configuration.py::test_refuses_decisions_and_lets_spend_through",),
+    ),
+    Mutant(
+        "caps need not be in order",
+        f"{INTERNAL}/_parse_config.sql",
+        {"OR coalesce(v_config.daily_hard_cap, 0) > v_config.emergency_kill": ""},
+        ("sql/test_broken_configuration.py::test_refuses_decisions_and_lets_spend_through",),
+    ),
+    Mutant(
+        "the limits are read before the lock",
+        f"{INTERNAL}/_reserve.sql",
+        {
+            "    v_config := budget._require_config();": "",
+            "    v_lock_timeout := ": "    v_config := budget._require_config(); v_lock_timeout := ",
+        },
+        ("concurrency/test_limits_race.py::test_a_decision_goes_by_what_was_committed_while_it_waited",),
+    ),
+    Mutant(
+        "a freeze is not asked for",
+        f"{INTERNAL}/_decide.sql",
+        {"IF p_config.frozen THEN": "IF false THEN"},
+        ("sql/test_freeze.py::test_refuses_everyone_whatever_the_estimate",),
+    ),
+    Mutant(
+        "exempt services go on while frozen",
+        f"{INTERNAL}/_decide.sql",
+        {"IF p_config.frozen THEN": "IF p_config.frozen AND p_service_name <> ALL (p_config.exempt_services) THEN"},
+        ("sql/test_freeze.py::test_refuses_everyone_whatever_the_estimate",),
+    ),
+    Mutant(
+        "a freeze that was damaged by hand is none",
+        f"{INTERNAL}/_read_config.sql",
+        {"v_freeze IS NOT NULL;": "coalesce(v_freeze LIKE '%reason%', false);"},
+        ("sql/test_freeze.py::test_a_switch_that_was_thrown_by_hand_freezes_whatever_it_says",),
+    ),
+    Mutant(
+        "no service is exempt",
+        f"{INTERNAL}/_decide.sql",
+        {"p_service_name = ANY (p_config.exempt_services)": "false"},
+        ("sql/test_reserve.py::test_an_exempt_service_is_refused_by_no_limit_but_counts",),
+    ),
+    Mutant(
+        "services whose name only begins like an exempt one are exempt",
+        f"{INTERNAL}/_decide.sql",
+        {
+            "p_service_name = ANY (p_config.exempt_services)": (
+                "EXISTS (SELECT FROM unnest(p_config.exempt_services) AS e WHERE starts_with(p_service_name, e))"
+            )
+        },
+        ("sql/test_reserve.py::test_exempt_services_are_those_of_the_limits",),
+    ),
+    Mutant(
+        "two who change limits at once lose each other's keys",
+        "functions/set_limits.sql",
+        {"PERFORM pg_advisory_xact_lock(hashtextextended('pgbudget/budget_limits', 0));": "", " FOR UPDATE;": ";"},
+        ("concurrency/test_limits_race.py::test_a_change_of_limits_waits_for_another_and_keeps_its_keys",),
+    ),
+    Mutant(
+        "set_limits stores what the rules forbid",
+        "functions/set_limits.sql",
+        {"IF v_error IS NOT NULL THEN": "IF false THEN"},
+        ("sql/test_limits.py::test_the_whole_is_checked_and_nothing_is_changed",),
+    ),
+]
+
+LIFE = [
+    Mutant(
+        "an id is not looked up: a repeat is no replay",
+        f"{INTERNAL}/_reserve.sql",
+        {"IF p_reservation_id IS NOT NULL THEN": "IF false THEN"},
+        ("sql/test_reserve.py::test_the_same_arguments_are_a_replay",),
+    ),
+    Mutant(
+        "a repeat with other arguments is a replay",
+        f"{INTERNAL}/_replay.sql",
+        {
+            "IF (p_row.metadata ->> 'requested_cost')::numeric IS DISTINCT FROM p_estimate": "IF false",
+        },
+        ("sql/test_reserve.py::test_other_arguments_are_an_error_that_shows_both",),
+    ),
+    Mutant(
+        "another service may replay a hold",
+        f"{INTERNAL}/_replay.sql",
+        {
+            "OR v_first - 'estimated_cost' <> v_now - 'estimated_cost'": "",
+        },
+        ("sql/test_reserve.py::test_other_arguments_are_an_error_that_shows_both",),
+    ),
+    Mutant(
+        "a hold that has ended is granted again",
+        f"{INTERNAL}/_replay.sql",
+        {"coalesce(p_row.expires_at > p_now, false)": "true"},
+        ("sql/test_reserve.py::test_a_hold_that_has_ended_is_not_granted_again",),
+    ),
+    Mutant(
+        "a replay is held against the extended estimate",
+        f"{INTERNAL}/_replay.sql",
+        {"IF (p_row.metadata ->> 'requested_cost')": "IF (p_row.metadata ->> 'estimated_cost')"},
+        ("sql/test_reserve.py::test_a_replay_is_held_against_the_first_request_and_not_the_extended_one",),
+    ),
+    Mutant(
+        "late spend is not known any more",
+        f"{INTERNAL}/_lock_hold.sql",
+        {"IN ('actual', 'cancelled', 'expired')": "= 'actual'"},
+        ("sql/test_settle.py::test_a_late_settle_is_recorded_in_full",),
+    ),
+    Mutant(
+        "late spend is forbidden by the trigger",
+        f"{INTERNAL}/_guard_hold.sql",
+        {"'expired>actual', ": ""},
+        ("sql/test_settle.py::test_a_late_settle_is_recorded_in_full",),
+    ),
+    Mutant(
+        "late spend is not marked",
+        f"{INTERNAL}/_kept_metadata.sql",
+        {"OR p_old.expires_at <= p_now)": "OR p_old.expires_at < p_now)"},
+        ("sql/test_settle.py::test_late_begins_with_the_instant_of_lapsing",),
+    ),
+    Mutant(
+        "settling again with another amount keeps quiet",
+        "functions/settle.sql",
+        {"IF v_row.cost <> v_actual THEN": "IF false THEN"},
+        ("sql/test_settle.py::test_another_amount_is_an_error_that_shows_both",),
+    ),
+    Mutant(
+        "settling again overwrites, but for the trigger",
+        "functions/settle.sql",
+        {"IF v_row.metadata ->> 'type' = 'actual' THEN": "IF false THEN"},
+        ("sql/test_settle.py::test_repeating_it_gives_the_same_outcome_and_changes_nothing",),
+    ),
+    Mutant(
+        "the trigger lets a settled cost be overwritten",
+        f"{INTERNAL}/_guard_hold.sql",
+        {"NEW.cost <> OLD.cost": "false"},
+        ("sql/test_direct_writers.py::test_what_the_states_forbid_is_rejected",),
+    ),
+    Mutant(
+        "cancel takes no notice of what is settled, but for the trigger",
+        "functions/cancel.sql",
+        {"WHEN 'actual' THEN": "WHEN 'never' THEN"},
+        ("sql/test_cancel.py::test_what_is_settled_stays_settled",),
+    ),
+    Mutant(
+        "a direct writer may cancel what is settled",
+        f"{INTERNAL}/_guard_hold.sql",
+        {"'cancelled>actual'": "'cancelled>actual', 'actual>cancelled'"},
+        ("sql/test_direct_writers.py::test_what_the_states_forbid_is_rejected",),
+    ),
+    Mutant(
+        "cancelling again replaces the first reason",
+        "functions/cancel.sql",
+        {"WHEN 'cancelled' THEN": "WHEN 'never' THEN"},
+        ("sql/test_cancel.py::test_repeating_it_gives_the_same_outcome_and_the_first_reason_stands",),
+    ),
+    Mutant(
+        "extend revives a hold that has ended",
+        "functions/extend.sql",
+        {"IF v_row.expires_at IS NULL THEN": "IF false THEN"},
+        ("sql/test_extend.py::test_an_ended_hold_is_not_extended",),
+    ),
+    Mutant(
+        "extend adds to the estimate",
+        "functions/extend.sql",
+        {"coalesce(v_estimate, v_row.cost)": "coalesce(v_estimate, 0) + v_row.cost"},
+        ("sql/test_extend.py::test_sets_a_new_total_and_not_an_addition",),
+    ),
+    Mutant(
+        "settling does not see that the day is over its limit",
+        f"{INTERNAL}/_total_after.sql",
+        {"p_config.error IS NOT NULL OR": "true OR"},
+        ("sql/test_settle.py::test_over_limit_says_that_this_spend_left_the_day_above_it",),
+    ),
+    Mutant(
+        "a day at its limit is over it",
+        f"{INTERNAL}/_over_limit.sql",
+        {"p_total > p_config": "p_total >= p_config"},
+        ("sql/test_settle.py::test_over_limit_says_that_this_spend_left_the_day_above_it",),
+    ),
+    Mutant(
+        "record takes another spend with its id for a repeat",
+        f"{INTERNAL}/_recorded.sql",
+        {"AND v_row.cost = p_actual": ""},
+        ("sql/test_record.py::test_other_arguments_with_the_same_id_are_an_error_that_shows_both",),
+    ),
+    Mutant(
+        "the sweeper frees what is to be kept",
+        "functions/expire.sql",
+        {".on_expiry = 'keep'": ".on_expiry = 'kept'"},
+        ("sql/test_expire.py::test_books_the_estimate_where_the_limits_say_keep",),
+    ),
+    Mutant(
+        "the sweeper takes open holds",
+        "functions/expire.sql",
+        {"l.expires_at <= v_now": "l.expires_at IS NOT NULL"},
+        ("sql/test_expire.py::test_marks_what_has_lapsed_and_nothing_else",),
+    ),
+    Mutant(
+        "nobody guards the ledger against direct writers",
+        "migrations/0004.pgbudget_takeover.sql",
+        {
+            "        OLD.metadata ->> 'type' = 'reservation'\n        OR NEW": "        false AND NEW",
+            "        OR (OLD.metadata ?": "        AND (OLD.metadata ?",
+        },
+        ("sql/test_direct_writers.py::test_what_the_states_forbid_is_rejected",),
+    ),
+    Mutant(
+        "a hold that another writer inserts never lapses",
+        "migrations/0004.pgbudget_takeover.sql",
+        {"NEW.expires_at IS NULL AND NEW.metadata ->> 'type' = 'reservation'": "false"},
+        ("sql/test_direct_writers.py::test_a_hold_that_is_inserted_directly_lapses_like_every_other",),
+    ),
+]
+
+ESCALATIONS = [
+    Mutant(
+        "an escalation is written again and again",
+        f"{INTERNAL}/_escalate_once.sql",
+        {"md5(concat_ws(": "md5(concat_ws('/', random(), ", "'/', 'pgbudget', p_kind": "'pgbudget', p_kind"},
+        ("sql/test_escalations.py::test_once_a_day",),
+    ),
+    Mutant(
+        "an escalation waits for another's open transaction",
+        f"{INTERNAL}/_escalate_once.sql",
+        {
+            "AND pg_try_advisory_xact_lock(": "AND EXISTS (SELECT pg_advisory_xact_lock(",
+            "::text, 0))\n": "::text, 0)))\n",
+        },
+        ("concurrency/test_escalation_race.py::test_nobody_waits_for_an_open_transaction_that_escalated",),
+    ),
+    Mutant(
+        "a day exactly at a cap is not escalated",
+        f"{INTERNAL}/_escalate_caps.sql",
+        {"IF p_total < least(": "IF p_total <= least("},
+        ("sql/test_escalations.py::test_every_cap_that_the_day_has_reached",),
+    ),
+    Mutant(
+        "a refusal is not escalated",
+        f"{INTERNAL}/_reserve.sql",
+        {
+            "PERFORM budget._escalate_refusal(": "PERFORM format('%s %s %s %s %s %s', ",
+        },
+        ("sql/test_escalations.py::test_every_kind_of_refusal_is_one",),
+    ),
+    Mutant(
+        "an overrun is not escalated",
+        f"{INTERNAL}/_escalate_spend.sql",
+        {"IF budget._over_limit(p_config, p_total) THEN": "IF false THEN"},
+        ("sql/test_escalations.py::test_spend_that_leaves_the_day_over_its_limit",),
+    ),
+]
+
+ROUTING = [
+    Mutant(
+        "an order is routed without the director",
+        "functions/route_work_order.sql",
+        {"IF p_approved_by_director IS NOT TRUE THEN": "IF p_approved_by_director IS FALSE THEN"},
+        ("routing/test_route_work_order.py::test_an_order_that_is_not_approved_is_not_routed",),
+    ),
+    Mutant(
+        "the hard cap forces nobody",
+        f"{INTERNAL}/_choose_proposer.sql",
+        {"p_budget_status = 'hard_cap_exceeded'": "p_budget_status = 'hard_cap'"},
+        ("routing/test_rules.py::test_the_choice",),
+    ),
+    Mutant(
+        "exempt routing goes on past the kill",
+        "functions/route_work_order.sql",
+        {"IF v_status = 'emergency_kill' THEN": "IF false THEN"},
+        ("routing/test_route_work_order.py::test_exempt_routing_passes_the_limit_but_stops_at_the_kill",),
+    ),
+    Mutant(
+        "routing again leaves the first hold behind",
+        f"{INTERNAL}/_cancel_order_holds.sql",
+        {"WHERE l.id = o.id;": "WHERE l.id = o.id AND false;"},
+        ("routing/test_routing_again.py::test_the_earlier_hold_is_cancelled",),
+    ),
+    Mutant(
+        "the decision replaces the rest of the order's metadata",
+        "functions/route_work_order.sql",
+        {"coalesce(w.metadata, '{}') || ": ""},
+        ("routing/test_route_work_order.py::test_the_decision_is_stored_beside_what_is_there",),
+    ),
+    Mutant(
+        "a complexity of 1.0 costs as little as one below",
+        "functions/estimate.sql",
+        {"p_complexity_score >= c_complex_from": "p_complexity_score > c_complex_from"},
+        ("sql/test_estimate.py::test_tiers",),
+    ),
+    Mutant(
+        "an unpriced proposer is free",
+        f"{INTERNAL}/_price.sql",
+        {
+            "IF v_price >= 0 THEN": "IF v_price >= 0 OR v_price IS NULL THEN",
+            "RETURN v_price;": "RETURN coalesce(v_price, 0);",
+        },
+        ("sql/test_estimate_tokens.py::test_an_unpriced_proposer_is_never_free",),
+    ),
+]
+
+RIGHTS = [
+    Mutant(
+        "search_path is the caller's",
+        "functions/settle.sql",
+        {"SET search_path = pg_catalog, pg_temp\n": ""},
+        ("sql/test_public_functions.py::test_every_function_pins_its_search_path_and_is_kept_from_public",),
+    ),
+    Mutant(
+        "everyone may set the limits",
+        "functions/set_limits.sql",
+        {"REVOKE ALL ON FUNCTION budget.set_limits(jsonb) FROM PUBLIC;": ""},
+        ("security/test_grid.py::test_on_plain_postgresql",),
+    ),
+    Mutant(
+        "callers may set the limits",
+        "functions/set_limits.sql",
+        {
+            "TO budget_admin;": "TO budget_admin, budget_caller;",
+        },
+        ("security/test_grid.py::test_on_plain_postgresql",),
+    ),
+    Mutant(
+        "an internal function may be called",
+        f"{INTERNAL}/_insert_hold.sql",
+        {
+            "REVOKE ALL": "GRANT ALL",
+            "FROM PUBLIC;": "TO PUBLIC;",
+        },
+        ("security/test_lints.py::test_lint",),
+    ),
+    Mutant(
+        "reserve runs with its caller's rights",
+        "functions/reserve.sql",
+        {"SECURITY DEFINER\n": ""},
+        ("sql/test_public_functions.py::test_is_as_documented",),
+    ),
+    Mutant(
+        "row security may hide rows from the sum",
+        "functions/reserve.sql",
+        {"SET row_security = off\n": ""},
+        ("security/test_row_security.py::test_forced_it_is_an_error_or_changes_nothing",),
+    ),
+]
+
+MUTANTS = [*LOCKS, *TIME, *SUM, *AMOUNTS, *LIMITS, *LIFE, *ESCALATIONS, *ROUTING, *RIGHTS]

@@ -1,0 +1,127 @@
+"""Break one thing in a copy of the SQL, and see which of the named tests notice.
+
+A mutant is a whole copy of `db/` and of the driver, in which one text is another. The tests run against it in a pytest
+of their own, which finds that copy first on its path and migrates its own server from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 240.0
+
+# What a mutation says that does not even run: that is no breakage which a person could overlook.
+STILLBORN = re.compile(
+    r"psycopg\.errors\.(Undefined|Ambiguous|Datatype|Syntax|InvalidFunctionDefinition|CannotCoerce|WrongObject)\w*"
+)
+
+
+class StaleMutantError(Exception):
+    """The text to replace is not in the file exactly once: the code has moved on, and the mutant has to follow."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One realistic mistake."""
+
+    name: str
+    """What is wrong, in words."""
+    file: str
+    """Where, below `db/core`."""
+    edits: Mapping[str, str]
+    """Each text that stands in the file exactly once, and what stands there instead."""
+    caught_by: tuple[str, ...]
+    """The tests that must fail then, below `tests`: each of these functions or, of one that has many, this case."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one case of a test ended."""
+
+    test: str
+    """The node id below `tests`, without a case's brackets."""
+    status: str
+    """passed, failed, or error (it did not come to be run)."""
+    said: str = ""
+
+
+def mutated(text: str, edits: Mapping[str, str]) -> str:
+    """The text after all edits."""
+    for old, new in edits.items():
+        if text.count(old) != 1:
+            raise StaleMutantError(f"{text.count(old)} times instead of once: {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def planted(mutant: Mutant | None) -> Iterator[Path]:
+    """The folder of a driver whose SQL has this mistake, or none; it is there as long as the context."""
+    with tempfile.TemporaryDirectory(prefix="pgbudget-mutant-") as folder:
+        tree = Path(folder)
+        shutil.copytree(ROOT / "db", tree / "db")
+        shutil.copytree(ROOT / "pydriver", tree / "pydriver", ignore=shutil.ignore_patterns("__pycache__"))
+        if mutant is not None:
+            _plant(mutant, tree / "db" / "core")
+        yield tree / "pydriver"
+
+
+def _plant(mutant: Mutant, series: Path) -> None:
+    """Edit the file, and the migration that carries it."""
+    file = series / mutant.file
+    source = file.read_text()
+    wrong = mutated(source, mutant.edits)
+    for path in {file, *(series / "migrations").glob("*.sql")}:
+        path.write_text(path.read_text().replace(source, wrong))
+
+
+def run(tests: Iterable[str], driver: Path, *, until_one_fails: bool = False) -> list[Outcome]:
+    """Run tests in a pytest of their own, with this driver; of two names for one case it is run once."""
+    report = driver.parent / "report.xml"
+    # xdist tells its workers apart through the environment, and pytest is told its options: this is none of them.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV"))}
+    # Plugins that these tests do not use would take longer to load than most of the tests take.
+    environment |= {"PYTHONPATH": str(driver), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "pytest_postgresql.plugin", "-p", "no:cacheprovider"]
+    command += ["--tb=short", f"--junitxml={report}", *(["--exitfirst"] if until_one_fails else [])]
+    done = subprocess.run(
+        [*command, *(f"tests/{test}" for test in tests)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"pytest could not run these tests:\n{done.stdout}")
+    return [_outcome(case) for case in ET.parse(report).iter("testcase")]  # noqa: S314 - our own report
+
+
+def _outcome(case: ET.Element) -> Outcome:
+    module = case.attrib["classname"].removeprefix("tests.").replace(".", "/")
+    test = f"{module}.py::{case.attrib['name']}"
+    for tag in ("failure", "error"):
+        if (fault := case.find(tag)) is not None:
+            message = fault.get("message", "")
+            # What a fixture finds wrong at the end of a test is found by the test.
+            status = "error" if message.startswith("failed on setup") else "failed"
+            return Outcome(test, status, f"{message}\n{fault.text}")
+    return Outcome(test, "passed")
+
+
+def seen_by(test: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """What this test, or any of its cases, said."""
+    return [outcome for outcome in outcomes if outcome.test == test or outcome.test.startswith(f"{test}[")]

@@ -1,0 +1,48 @@
+"""Every mistake of the catalogue is noticed by the tests that are there to notice it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutate import STILLBORN, Mutant, StaleMutantError, mutated, planted, run, seen_by
+from tests.mutants.report import CAUGHT_BY, IT_SAID, MUTANT, SURVIVED
+
+Record = Callable[[str, object], None]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_is_caught(mutant: Mutant, record_property: Record) -> None:
+    record_property(MUTANT, mutant.name)
+    with planted(mutant) as driver:
+        outcomes = run(mutant.caught_by, driver, until_one_fails=len(mutant.caught_by) == 1)
+    failed = {test: [o for o in seen_by(test, outcomes) if o.status == "failed"] for test in mutant.caught_by}
+    survived = [test for test, failures in failed.items() if not failures]
+    record_property(CAUGHT_BY, SURVIVED if survived else ", ".join(mutant.caught_by))
+    record_property(IT_SAID, "; ".join(failures[0].said.split("\n")[0] for failures in failed.values() if failures))
+
+    assert not [outcome for outcome in outcomes if outcome.status == "error"], "its tests could not be run"
+    assert not survived, f"{mutant.name}: nothing was noticed"
+    stillborn = [said[0] for f in failed.values() for outcome in f if (said := STILLBORN.search(outcome.said))]
+    assert not stillborn, "it does not even run"
+
+
+def test_without_a_mutant_the_same_tests_pass() -> None:
+    tests = sorted({test for mutant in MUTANTS for test in mutant.caught_by})
+    with planted(None) as driver:
+        outcomes = run(tests, driver)
+    assert [outcome for outcome in outcomes if outcome.status != "passed"] == []
+    assert [test for test in tests if not seen_by(test, outcomes)] == []
+
+
+def test_no_two_mutants_are_the_same() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert len({(mutant.file, *mutant.edits.items()) for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("text", ["", "one", "one two two"])
+def test_a_text_that_is_not_there_once_makes_a_mutant_stale(text: str) -> None:
+    with pytest.raises(StaleMutantError):
+        mutated(text, {"two": "three"})
