@@ -21,7 +21,7 @@ CREATE TYPE budget._config AS (
 	timezone text,
 	reservation_ttl interval,
 	on_expiry text,
-	exempt_services text[],
+	exempt_services jsonb,
 	frozen boolean,
 	error text
 );
@@ -85,6 +85,17 @@ CREATE FUNCTION budget._adopt_hold() RETURNS trigger
 -- Name: FUNCTION _adopt_hold(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._adopt_hold() IS 'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl and get our keys.';
+
+-- Name: _begin_decision(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._begin_decision() RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _begin_decision(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._begin_decision() IS 'What budget._begin_write does, for whoever is going to decide. Errors: PB001 at any level but READ COMMITTED.';
 
 -- Name: _begin_write(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -300,23 +311,22 @@ CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_se
 COMMENT ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
 own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
 
--- Name: _insert_hold(budget.verdict, numeric, text, jsonb, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._insert_hold(p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _insert_hold(p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._insert_hold(p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone) IS 'Writes the hold of a granted verdict into the ledger. Errors: PB003 when the id was taken meanwhile.';
+COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';
 
 -- Name: _iso(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._iso(p_at timestamp with time zone) RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
     AS …;
 
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
@@ -549,17 +559,6 @@ CREATE FUNCTION budget._require_config() RETURNS budget._config
 
 COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
 
--- Name: _require_read_committed(); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._require_read_committed() RETURNS void
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _require_read_committed(); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._require_read_committed() IS 'Errors: PB001 at any level but READ COMMITTED.';
-
 -- Name: _reserve(text, numeric, text, jsonb, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
@@ -596,7 +595,7 @@ COMMENT ON FUNCTION budget._routing_refused(p_error text) IS 'The answer to a wo
 
 -- Name: _serialise(text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._serialise(p_lock text) RETURNS void
+CREATE FUNCTION budget._serialise(p_lock text) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
@@ -604,8 +603,8 @@ CREATE FUNCTION budget._serialise(p_lock text) RETURNS void
 -- Name: FUNCTION _serialise(p_lock text); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._serialise(p_lock text) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Errors:
-55P03.';
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision, read under the lock. Errors: 55P03.';
 
 -- Name: _service_name(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1350,6 +1349,10 @@ REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
 
+-- Name: FUNCTION _begin_decision(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
+
 -- Name: FUNCTION _begin_write(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._begin_write() FROM PUBLIC;
@@ -1418,9 +1421,9 @@ REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
 
--- Name: FUNCTION _insert_hold(p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._insert_hold(p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -1498,10 +1501,6 @@ REVOKE ALL ON FUNCTION budget._replay(p_config budget._config, p_estimate numeri
 -- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
-
--- Name: FUNCTION _require_read_committed(); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._require_read_committed() FROM PUBLIC;
 
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 

@@ -221,7 +221,10 @@ def test_what_the_server_undid_is_repeated(
 ) -> None:
     events: list[Event] = []
     if "isolation" in settings:  # reserving needs READ COMMITTED; settling may be called in any
-        db.execute("CREATE OR REPLACE FUNCTION budget._require_read_committed() RETURNS void LANGUAGE sql AS ''")
+        db.execute(
+            "CREATE OR REPLACE FUNCTION budget._begin_decision() RETURNS text "
+            "LANGUAGE sql AS 'SELECT budget._begin_write()'"
+        )
     assert blocked(open_budget, db, settings, on_event=events.append).status == "actual"
     _, failed, repeated = events
     assert isinstance(failed.error, pgbudget.UndeliveredSettlement)
