@@ -33,7 +33,9 @@ def main() -> None:
     if not options.show:
         run((QUICK if options.quick else FULL).with_rounds(options.rounds), file)
     results = Results.load(file)
+    # A file or a narrow window gets whole lines as well.
     console = Console()
+    console.width = max(console.width, 150)
     for table in tables(results):
         console.print(table.rich())
     console.print(*draw(results, options.out), sep="\n")
@@ -44,9 +46,8 @@ def run(scale: Scale, file: Path) -> None:
     results = Results({"date": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC", "scale": scale.name})
     data = results.data
     data["machine"] = machine()
-    with bench_server() as server, Progress(transient=True) as progress:
-        ledgers = Ledgers(server, scale.old_rows)
-        data["server"] = server_facts(server, ledgers["core"].dsn)
+    with bench_server() as server, Ledgers(server, scale.old_rows) as ledgers, Progress(transient=True) as progress:
+        data["server"] = server_facts(server, ledgers["core"].connection)
         data["fsync"] = fsync_us(server.data_dir)
         cases = list(scale.cases())
         task = progress.add_task("", total=len(cases) + 1)

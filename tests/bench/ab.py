@@ -36,8 +36,8 @@ def main() -> None:
             kinds[subject.kind + CHANGED] = dataclasses.replace(kind, sql=kind.sql + options.sql.read_text())
             subjects.append(Subject(subject.name + CHANGED, subject.kind + CHANGED, subject.script, subject.sums))
     case = Case("ab", tuple(subjects), options.rows, options.clients, options.calls, options.rounds)
-    with bench_server() as server:
-        figures = measure(Ledgers(server, options.old_rows, kinds), case)
+    with bench_server() as server, Ledgers(server, options.old_rows, kinds) as ledgers:
+        figures = measure(ledgers, case)
     Console().print(table(figures))
 
 

@@ -48,20 +48,19 @@ def hot_updates(ledgers: Ledgers, kind: str, rows: int, pairs: int) -> dict[str,
     ledger = ledgers[kind]
     ledger.fill_today(rows)
     ledger.vacuum()
-    before = _counts(ledger.dsn, 0)
+    before = _counts(ledger.connection, 0)
     with psycopg.connect(ledger.dsn, autocommit=True) as connection:
         _pairs(connection, kind, pairs)
-    after = _counts(ledger.dsn, before[0] + pairs)
+    after = _counts(ledger.connection, before[0] + pairs)
     return {"kind": kind, "updates": after[0] - before[0], "hot_updates": after[1] - before[1]}
 
 
-def _counts(dsn: str, at_least: int) -> tuple[int, int]:
+def _counts(connection: psycopg.Connection, at_least: int) -> tuple[int, int]:
     """The counts of updates. A backend hands in its own when it ends, a moment after its client is gone."""
     deadline = time.monotonic() + 10
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        while True:
-            row = connection.execute(UPDATES).fetchone()
-            assert row is not None
-            if row[0] >= at_least or time.monotonic() > deadline:
-                return row[0], row[1]
-            time.sleep(0.01)
+    while True:
+        row = connection.execute(UPDATES).fetchone()
+        assert row is not None
+        if row[0] >= at_least or time.monotonic() > deadline:
+            return row[0], row[1]
+        time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,18 +10,29 @@ from tests.bench.subjects import SUBJECTS
 
 CALLS = ("INSERT", "handover", "reserve", "reserve_advisory")
 PAIRS = ("INSERT + UPDATE", "reserve + settle", "reserve_advisory + settle")
-OLD = (
-    "reserve_advisory",
-    "reserve_advisory, old rows",
-    "reserve_advisory + settle",
-    "reserve_advisory + settle, old rows",
-)
-COVERING = (
-    "check",
-    "check, covering index",
-    "reserve_advisory + settle",
-    "reserve_advisory + settle, covering index",
-)
+# By one client and at some sizes alone.
+MORE: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+    "old rows": (
+        (1, 3),
+        (
+            "reserve_advisory",
+            "reserve_advisory, old rows",
+            "reserve_advisory + settle",
+            "reserve_advisory + settle, old rows",
+        ),
+    ),
+    "old rows of the handover": ((1,), ("handover", "handover, old rows")),
+    "covering index": (
+        (1, 2, 3),
+        (
+            "check",
+            "check, covering index",
+            "reserve_advisory + settle",
+            "reserve_advisory + settle, covering index",
+        ),
+    ),
+    "covering index, lived day": ((1, 2), ("check, lived day", "check, lived day, covering index")),
+}
 
 
 @dataclass(frozen=True)
@@ -46,24 +56,24 @@ class Scale:
         return self if rounds is None else replace(self, rounds=(rounds,) * 4)
 
     def cases(self) -> Iterator[Case]:
+        """Each size of the day in turn, from the smallest."""
         for size in range(4):
             for clients in self.clients:
                 yield self._case("calls", CALLS, size, clients)
                 yield self._case("pairs", PAIRS, size, clients)
-        for size in (1, 3):
-            yield self._case("old rows", OLD, size, 1)
-        yield self._case("old rows of the handover", ("handover", "handover, old rows"), 1, 1, divisor=20)
-        for size in (1, 2, 3):
-            yield self._case("covering index", COVERING, size, 1)
+            for name, (sizes, subjects) in MORE.items():
+                if size in sizes:
+                    yield self._case(name, subjects, size, 1)
 
-    def _case(self, name: str, subjects: tuple[str, ...], size: int, clients: int, divisor: int = 1) -> Case:
+    def _case(self, name: str, subjects: tuple[str, ...], size: int, clients: int) -> Case:
+        few = name == "old rows of the handover"  # each of these calls reads millions of rows
         return Case(
             name,
             tuple(SUBJECTS[subject] for subject in subjects),
             rows=self.rows[size],
             clients=clients,
-            calls=max(math.ceil(self.calls[size] / divisor), 2 * clients),
-            rounds=max(2, self.rounds[size] // (1 if clients < 64 else 3)),
+            calls=5 if few else max(self.calls[size], 2 * clients),
+            rounds=max(2, self.rounds[size] // (3 if few or clients >= 64 else 1)),
         )
 
 

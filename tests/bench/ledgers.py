@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,14 +18,14 @@ from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
 
 # What PostgreSQL has on by default is named where durability rests on it. Autovacuum is off, because the harness
-# vacuums by itself, right before each batch. A batch is too short for a checkpoint: none comes by a timer.
+# vacuums by itself, right before each batch. No checkpoint comes by itself either.
 SETTINGS = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "autovacuum": "off",
     "checkpoint_timeout": "1h",
-    "max_wal_size": "16GB",
+    "max_wal_size": "32GB",
     "shared_buffers": "1GB",
 }
 
@@ -49,10 +50,14 @@ CREATE INDEX budget_day_idx ON public.cost_tracking (created_at) INCLUDE (cost, 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is in a database: our series (none: the handover's ledger), older rows, and what is run in the end."""
+    """What is in a database: our series (none: the handover's ledger), older rows, and what is run in the end.
+
+    A day that is `lived` is as calls leave it: each row reserved, then settled, and nothing vacuumed.
+    """
 
     series: tuple[str, ...] = ("core",)
     old: bool = False
+    lived: bool = False
     sql: str = ""
 
 
@@ -61,7 +66,9 @@ KINDS = {
     "handover, old": Kind(series=(), old=True),
     "core": Kind(),
     "core, old": Kind(old=True),
+    "core, lived": Kind(lived=True),
     "core, covering": Kind(sql=COVERING_INDEX),
+    "core, covering, lived": Kind(lived=True, sql=COVERING_INDEX),
 }
 
 # One call each of what leaves a settled row behind; the ledgers are filled with copies of that row.
@@ -85,6 +92,23 @@ SELECT
     %(begin)s::timestamptz + n * %(step)s::interval
 FROM generate_series(1, %(rows)s) AS n
 """
+
+LIVE = """
+DO $do$
+DECLARE
+    v_hold uuid;
+BEGIN
+    FOR n IN 1..{rows} LOOP
+        v_hold := r.reservation_id FROM budget.reserve_advisory(0.0001, 'service-' || n % 10) AS r;
+        COMMIT;
+        PERFORM budget.settle(v_hold, 0.0001);
+        COMMIT;
+    END LOOP;
+END
+$do$
+"""
+
+VACUUM = "VACUUM (INDEX_CLEANUP ON) cost_tracking"
 
 
 @contextmanager
@@ -110,9 +134,11 @@ class Ledger:
     """A database with one ledger, filled with rows of today and of the year before it."""
 
     def __init__(self, server: Server, name: str, kind: Kind, *, old_rows: int = 0) -> None:
-        self.dsn = server.dsn(name)
+        self._kind = kind
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
+        self.dsn = server.dsn(name)
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
         if not kind.series:
             self.execute(HANDOVER_LEDGER, HANDOVER_FUNCTION)
         for series in kind.series:
@@ -125,17 +151,15 @@ class Ledger:
             self._fill(old_rows, today() - timedelta(days=365), timedelta(days=365))
 
     def execute(self, *statements: str, **params: Any) -> None:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement.encode(), params or None)
+        for statement in statements:
+            self.connection.execute(statement.encode(), params or None)
 
     def _spend_once(self, reserve: str, settle: str) -> str:
         """The metadata of a row that was reserved and settled."""
-        with psycopg.connect(self.dsn) as connection:
-            hold = connection.execute(reserve.encode()).fetchone()
-            connection.execute(settle.encode(), hold)
-            row = connection.execute("SELECT metadata::text FROM cost_tracking").fetchone()
-            connection.rollback()
+        with self.connection.transaction(force_rollback=True):
+            hold = self.connection.execute(reserve.encode()).fetchone()
+            self.connection.execute(settle.encode(), hold)
+            row = self.connection.execute("SELECT metadata::text FROM cost_tracking").fetchone()
         assert row is not None
         metadata: str = row[0]
         return metadata
@@ -145,28 +169,34 @@ class Ledger:
         if self._filled == (today(), rows):
             self.empty_batch()
             return
-        self.execute(f"DELETE FROM cost_tracking WHERE created_at >= '{today()}'")
-        self._fill(rows, today(), datetime.now(timezone.utc) - today())
+        self.execute(f"DELETE FROM cost_tracking WHERE created_at >= '{today()}'", VACUUM)
+        if self._kind.lived:
+            self.execute(LIVE.format(rows=rows), "ANALYZE cost_tracking")
+        else:
+            self._fill(rows, today(), datetime.now(timezone.utc) - today())
+        self._filled_at = datetime.now(timezone.utc)
         self._filled = today(), rows
 
     def _fill(self, rows: int, begin: datetime, span: timedelta) -> None:
         step = span / (rows + 1)
         self.execute(FILL, salt=str(begin), metadata=self._metadata, begin=begin, step=step, rows=rows)
-        self.execute("ANALYZE cost_tracking")
-        self.vacuum()
-        self._filled_at = datetime.now(timezone.utc)
+        self.execute("ANALYZE cost_tracking", VACUUM)
+        # No checkpoint, after which the first write to every page would be a large one; but no written page is left for
+        # the kernel to bring to the disk during a batch.
+        os.sync()
 
     def empty_batch(self) -> None:
         """Delete the rows that a batch has added since the ledger was filled."""
         self.execute(f"DELETE FROM cost_tracking WHERE created_at > '{self._filled_at}'")
 
     def vacuum(self) -> None:
-        """Remove what is dead, from the indexes too."""
-        self.execute("VACUUM (INDEX_CLEANUP ON) cost_tracking")
+        """Remove what is dead, from the indexes too; a lived day is left as it is."""
+        if not self._kind.lived:
+            self.execute(VACUUM)
 
 
 class Ledgers:
-    """One ledger of each kind, made when it is first asked for."""
+    """One ledger of each kind, made when it is first asked for; a context manager, which closes their connections."""
 
     def __init__(self, server: Server, old_rows: int, kinds: dict[str, Kind] = KINDS) -> None:
         self.server = server
@@ -179,6 +209,13 @@ class Ledgers:
             name = f"ledger_{len(self._made)}"
             self._made[kind] = Ledger(self.server, name, self._kinds[kind], old_rows=self._old_rows)
         return self._made[kind]
+
+    def __enter__(self) -> Ledgers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for ledger in self._made.values():
+            ledger.connection.close()
 
 
 def today() -> datetime:

@@ -30,14 +30,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def server_facts(server: Server, dsn: str) -> dict[str, Any]:
+def server_facts(server: Server, connection: psycopg.Connection) -> dict[str, Any]:
     """The versions, and what is set."""
-    with psycopg.connect(dsn) as connection:
-        facts = connection.execute(
-            "SELECT current_setting('server_version'), budget.version(),"
-            " (SELECT jsonb_object_agg(name, current_setting(name)) FROM unnest(%s::text[]) AS name)",
-            [[*SETTINGS, "wal_sync_method"]],
-        ).fetchone()
+    facts = connection.execute(
+        "SELECT current_setting('server_version'), budget.version(),"
+        " (SELECT jsonb_object_agg(name, current_setting(name)) FROM unnest(%s::text[]) AS name)",
+        [[*SETTINGS, "wal_sync_method"]],
+    ).fetchone()
     assert facts is not None
     return {
         "postgresql": facts[0],

@@ -11,12 +11,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
+from tests.bench.ledgers import Ledger
 from tests.bench.subjects import Subject
 
 # PL/pgSQL settles on a plan in the sixth execution.
@@ -59,21 +59,20 @@ SELECT pg_advisory_lock_shared({START});
 """
 
 
-def run(
-    bin_dir: Path, dsn: str, subject: Subject, *, clients: int, transactions: int, when_warm: Callable[[], None]
-) -> Batch:
+def run(bin_dir: Path, ledger: Ledger, subject: Subject, *, clients: int, transactions: int) -> Batch:
     """Run `transactions` for each of the clients, measured from the moment when all of them are warm."""
-    with tempfile.TemporaryDirectory() as folder, psycopg.connect(dsn, autocommit=True) as barrier:
+    barrier = ledger.connection
+    with tempfile.TemporaryDirectory() as folder:
         barrier.execute("SELECT pg_advisory_lock(%s), pg_advisory_lock(%s)", [START, END])
         file = Path(folder, "script.sql")
         file.write_text(script(subject, transactions))
         command = [str(bin_dir / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--file={file}", "--define=n=0"]
         command += ["--log", f"--log-prefix={folder}/log", f"--client={clients}"]
-        command += [f"--transactions={WARM_UP + transactions + 1}", dsn]
+        command += [f"--transactions={WARM_UP + transactions + 1}", ledger.dsn]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pgbench:
             try:
                 backends = _await_all(barrier, START, pgbench, clients)
-                when_warm()
+                ledger.vacuum()
                 before = sum(map(processor_us, backends))
                 barrier.execute("SELECT pg_advisory_unlock(%s)", [START])
                 _await_all(barrier, END, pgbench, clients)

@@ -81,12 +81,7 @@ def _run(ledgers: Ledgers, case: Case, subject: Subject, tally: _Tally) -> None:
     ledger.empty_batch()
     calls = case.calls if subject.sums else case.calls * LONGER
     batch = pgbench.run(
-        ledgers.server.bin_dir,
-        ledger.dsn,
-        subject,
-        clients=case.clients,
-        transactions=math.ceil(calls / case.clients),
-        when_warm=ledger.vacuum,
+        ledgers.server.bin_dir, ledger, subject, clients=case.clients, transactions=math.ceil(calls / case.clients)
     )
     tally.latencies_us += batch.latencies_us
     tally.batches.append(

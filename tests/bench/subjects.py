@@ -47,6 +47,8 @@ SUBJECTS = {
         Subject("reserve_advisory + settle, old rows", "core, old", f"{ADVISORY} {SETTLE}"),
         Subject("check", "core", f"SELECT * FROM budget.check{CALL};"),
         Subject("check, covering index", "core, covering", f"SELECT * FROM budget.check{CALL};"),
+        Subject("check, lived day", "core, lived", f"SELECT * FROM budget.check{CALL};"),
+        Subject("check, lived day, covering index", "core, covering, lived", f"SELECT * FROM budget.check{CALL};"),
         Subject("reserve_advisory + settle, covering index", "core, covering", f"{ADVISORY} {SETTLE}"),
     )
 }

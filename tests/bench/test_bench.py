@@ -1,0 +1,88 @@
+"""The harness works: all of it is run at tiny sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bench.__main__ import run
+from tests.bench.cases import QUICK
+from tests.bench.chart import draw
+from tests.bench.results import Results, Spread, difference, ratio
+from tests.bench.rounds import percentile
+from tests.bench.steps import OUTSIDE, STEPS, WAITING
+from tests.bench.tables import tables
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A whole run, at tiny sizes."""
+    file = tmp_path_factory.mktemp("bench") / "result.json"
+    run(QUICK, file)
+    return Results.load(file)
+
+
+def test_every_subject_of_every_case_is_measured_in_every_round(quick: Results) -> None:
+    assert [(case["case"], case["rows"], case["clients"]) for case in quick.data["cases"]] == [
+        (case.name, case.rows, case.clients) for case in QUICK.cases()
+    ]
+    for planned, case in zip(QUICK.cases(), quick.data["cases"], strict=True):
+        assert list(case["subjects"]) == [subject.name for subject in planned.subjects]
+        for figures in case["subjects"].values():
+            assert len(figures["batches"]) == planned.rounds
+            for batch in (figures, *figures["batches"]):
+                assert min(batch["tps"], batch["cpu_us"]) > 0
+                assert 0 < batch["p50_us"] <= batch["p99_us"]
+
+
+def test_the_server_is_durable_and_the_run_says_on_what_it_was(quick: Results) -> None:
+    settings = quick.data["server"]["settings"]
+    assert {settings[name] for name in ("fsync", "full_page_writes", "synchronous_commit")} == {"on"}
+    assert quick.data["server"]["filesystem"] != "tmpfs"
+    assert all(quick.data["machine"][fact] for fact in ("processor", "cores", "memory_gib", "kernel"))
+    assert 0 < quick.data["fsync"]["p50_us"] <= quick.data["fsync"]["p99_us"]
+
+
+def test_the_profile_knows_what_each_function_is_for(quick: Results) -> None:
+    for profile in quick.data["profiles"]:
+        assert profile["steps"].keys() - {OUTSIDE, WAITING} <= STEPS.keys()
+    own = quick.data["profiles"][0]["steps"]
+    assert own.keys() >= {"lock", "configuration", "window", "sum", "insert", "escalation check"}
+
+
+def test_a_settle_touches_no_index_unless_one_covers_what_it_changes(quick: Results) -> None:
+    hot = {counts["kind"]: (counts["updates"], counts["hot_updates"]) for counts in quick.data["hot_updates"]}
+    assert hot == {"core": (QUICK.pairs, QUICK.pairs), "core, covering": (QUICK.pairs, 0)}
+
+
+def test_a_backend_keeps_memory_for_the_functions_and_no_more_of_it_for_more_calls(quick: Results) -> None:
+    for kept in quick.data["memory"]:
+        before, first, after = (kept[when] for when in ("before", "after_first", "after_all"))
+        for figure in ("private_kib", "contexts_kib"):
+            assert 0 < before[figure] < first[figure]
+            assert before[figure] < after[figure] < first[figure] + 20 * 1024
+
+
+def test_every_table_and_chart_can_be_shown(quick: Results, tmp_path: Path) -> None:
+    for table in tables(quick):
+        assert table.rows
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    for file in draw(quick, tmp_path):
+        assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own
+        assert quick.digest in file.read_text("utf-8")
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    def batches(*values: float) -> dict[str, object]:
+        return {"batches": [{"tps": value} for value in values]}
+
+    case = {"subjects": {"a": batches(1, 20, 300), "b": batches(2, 10, 100)}}
+    assert ratio(case, "a", "b") == Spread(1.25, 2, 2.5)
+    assert difference(case, "a", "b", "tps") == Spread(4.5, 10, 105)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.99, 4), (1, 4)])
+def test_a_percentile_is_the_least_value_that_the_share_does_not_exceed(share: float, value: int) -> None:
+    assert percentile([4, 2, 1, 3], share) == value
