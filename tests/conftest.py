@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgbudget.embedded import Server
+from tests.checkers import profile
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
@@ -42,16 +43,19 @@ class Endpoint:
     maintenance_dbname: str = "postgres"
     template_dbname: str | None = None
 
-    def database(self, dbname: str, template_dbname: str | None = None) -> DatabaseJanitor:
-        """Return a context manager that makes a database and drops it, whoever is still connected."""
-        return DatabaseJanitor(
+    @contextmanager
+    def database(self, dbname: str, template_dbname: str | None = None) -> Iterator[None]:
+        """Make a database, and drop it at the end, whoever is still connected."""
+        with DatabaseJanitor(
             user=self.user,
             host=self.host,
             port=self.port,
             password=self.password,
             dbname=dbname,
             template_dbname=template_dbname,
-        )
+        ):
+            yield
+            profile.collect(make_conninfo(host=self.host, port=self.port, user=self.user, dbname=dbname))
 
 
 class Connect(Protocol):
@@ -66,7 +70,7 @@ def server() -> Iterator[Server]:
 
     Its data need not outlive a crash of the machine; a test about durability starts a server of its own.
     """
-    server = Server(settings={"fsync": "off", "full_page_writes": "off"})
+    server = Server(settings={"fsync": "off", "full_page_writes": "off", **profile.settings()})
     with pytest.MonkeyPatch.context() as patch:
         # A clone is hundreds of small files: in memory they take a tenth of the time.
         if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
-import psycopg
 import pytest
 
-from pgbudget import migrations
-from pgbudget.embedded import EmbeddedError, Server
 from tests.pgtap import results_eq
 from tests.rows import Connection
-
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 FINDINGS = """
 SELECT format('%s: %s: %s', p.proname, c.level, c.message)
@@ -46,23 +36,6 @@ ACCEPTED = {
         "the application's request has it; no rule reads it"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def db() -> Iterator[Connection]:
-    """A migrated database with the extension, on a server of Debian's PostgreSQL 15, for which Debian has it."""
-    with ExitStack() as opened:
-        try:
-            server = opened.enter_context(Server(bin_dir=DEBIAN, settings={"fsync": "off"}))
-            migrations.migrate(server.dsn())
-            connection = opened.enter_context(psycopg.connect(server.dsn(), autocommit=True))
-            connection.execute("CREATE EXTENSION plpgsql_check")
-        except (EmbeddedError, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
-            missing = f"needs Debian's postgresql-15 and postgresql-15-plpgsql-check: {error}"
-            if os.environ.get("CI"):
-                pytest.fail(missing)
-            pytest.skip(missing)
-        yield connection
 
 
 def test_it_finds_nothing_but_what_is_accepted(db: Connection) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.concurrency.calls import VARIANTS, insert, record, reserve, sqlstate, value
+from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd
 
 CLIENTS = 40
@@ -57,6 +58,18 @@ def test_40_records_are_one_spend(db: Connection, crowd: Callable[[int], Crowd])
         spend = uuid4()
         assert len(set(clients.race([record(10, p_id=spend)] * CLIENTS))) == 1
         assert value(db, "SELECT array_agg(cost) FROM public.cost_tracking WHERE id = %s", spend) == [10]
+
+
+def test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved(
+    db: Connection, session: Callable[[], Session]
+) -> None:
+    hold = uuid4()
+    writer, other = session(), session()
+    with writer.open(insert(1, id=hold)):
+        decision = other.start(sqlstate(reserve("reserve_advisory", 1, p_reservation_id=hold)))
+        decision.waits_for(writer)
+    assert decision.result() == "PB003"
+    assert value(db, "SELECT count(*) FROM public.cost_tracking") == 1
 
 
 def test_an_id_taken_by_a_plain_insert_is_never_charged_twice(db: Connection, crowd: Callable[[int], Crowd]) -> None:

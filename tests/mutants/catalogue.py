@@ -445,6 +445,12 @@ LIFE = [
         ("sql/test_reserve.py::test_the_same_arguments_are_a_replay",),
     ),
     Mutant(
+        "an id that another writer took meanwhile is said to be reserved",
+        f"{INTERNAL}/_insert_hold.sql",
+        {"IF NOT FOUND THEN": "IF false THEN"},
+        ("concurrency/test_same_id.py::test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved",),
+    ),
+    Mutant(
         "a repeat with other arguments is a replay",
         f"{INTERNAL}/_replay.sql",
         {
