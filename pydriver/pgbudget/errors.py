@@ -150,6 +150,10 @@ class UndeliveredSettlement(BudgetError):
         return outcome
 
 
+# The server could not, whatever was asked. To psycopg a server that is read-only, as a standby is, and a transaction
+# that has failed before are InternalErrors.
+_UNDELIVERED = (psycopg.OperationalError, psycopg.InternalError)
+
 _BY_SQLSTATE = {error.sqlstate: error for error in BudgetError.__subclasses__() if error.sqlstate}
 
 
@@ -159,7 +163,7 @@ def translated(error: BaseException, function: str, arguments: Mapping[str, Any]
         return error
     kind, diag = _BY_SQLSTATE.get(error.sqlstate or ""), error.diag
     ours: BudgetError
-    if function in POSTING and isinstance(error, psycopg.OperationalError):
+    if function in POSTING and isinstance(error, _UNDELIVERED):
         ours = UndeliveredSettlement(function, arguments, error)
     elif kind:
         ours = kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint)

@@ -31,9 +31,11 @@ def kill_all(server: Server, watch: Connection) -> None:
 def stopped(pid: int) -> Iterator[None]:
     """A process that does nothing meanwhile, and then goes on if it is still there."""
     os.kill(pid, signal.SIGSTOP)
-    yield
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def await_recovery(dsn: str) -> None:
