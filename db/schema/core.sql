@@ -1316,7 +1316,7 @@ ALTER TABLE ONLY public.work_orders
 
 -- Name: budget_day_idx; Type: INDEX; Schema: public; Owner: -
 
-CREATE INDEX budget_day_idx ON public.cost_tracking USING btree (created_at);
+CREATE INDEX budget_day_idx ON public.cost_tracking USING btree (created_at) INCLUDE (cost, expires_at);
 
 -- Name: escalations_work_order_id_idx; Type: INDEX; Schema: public; Owner: -
 

@@ -23,6 +23,8 @@ CHAIN = sorted(
 )
 NAMES = [path.stem for path in CHAIN]
 APPLICATION = Path(__file__).with_name("application.sql")
+# The columns of budget_day_idx, those that it only carries included.
+DAY_INDEX = ["created_at", "cost", "expires_at"]
 TABLES = ("cost_tracking", "escalations", "work_orders", "system_config", "proposer_configs")
 
 

@@ -1,6 +1,7 @@
 -- depends: 0005.pgbudget_validate
 -- transactional: false
--- One plain index finds the day. It is built while everyone goes on writing.
+-- The index that finds the day, and sums it from its own pages where the ledger is vacuumed. It is built while everyone
+-- goes on writing.
 
 SET search_path = pg_catalog, pg_temp;
 
@@ -23,6 +24,7 @@ BEGIN
 END
 $do$;
 
-CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_day_idx ON public.cost_tracking (created_at);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_day_idx ON public.cost_tracking (created_at)
+INCLUDE (cost, expires_at);
 
 RESET search_path;
