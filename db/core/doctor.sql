@@ -187,14 +187,6 @@ FROM (
     WHERE to_regclass('public.' || t) IS NULL
     UNION ALL
     SELECT
-        'wrong', 'cost_tracking.cost is ' || format_type(a.atttypid, a.atttypmod) || ', which rounds money away',
-        'ALTER TABLE public.cost_tracking ALTER COLUMN cost TYPE numeric'
-    FROM pg_attribute AS a
-    WHERE
-        a.attrelid = to_regclass('public.cost_tracking') AND a.attname = 'cost'
-        AND (a.atttypid <> 'numeric'::regtype OR a.atttypmod <> -1)
-    UNION ALL
-    SELECT
         CASE WHEN c.oid IS NULL THEN 'wrong' ELSE 'note' END,
         format('the constraint %s is %s', n, CASE WHEN c.oid IS NULL THEN 'missing' ELSE 'not validated' END),
         CASE

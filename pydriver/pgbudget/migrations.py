@@ -91,8 +91,9 @@ def series_dir(series: str = "core") -> Path:
 
 
 def names(series: str = "core") -> list[str]:
-    """Return the names of all migrations of a series, in order."""
-    return [m.id for m in topological_sort(_read(series))]
+    """Return the names of all migrations of a series, by their numbers."""
+    files = (series_dir(series) / "migrations").glob("*.sql")
+    return sorted(path.stem for path in files if not path.name.endswith(".rollback.sql"))
 
 
 def pending(dsn: str, series: str = "core") -> list[str]:

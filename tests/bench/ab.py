@@ -12,7 +12,9 @@ from rich.table import Table
 from tests.bench.ledgers import KINDS, Ledgers, bench_server
 from tests.bench.results import Spread, difference, ratio
 from tests.bench.rounds import Case, Figures, measure
+from tests.bench.steps import profile
 from tests.bench.subjects import SUBJECTS, Subject
+from tests.bench.tables import steps
 
 CHANGED = ", changed"
 
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--calls", type=int, default=200, help="of all clients in a batch")
     parser.add_argument("--sql", type=Path, help="measure the subjects of pgbudget after this file's changes too")
+    parser.add_argument("--steps", action="store_true", help="show where the time of reserve_advisory goes, too")
     options = parser.parse_args()
 
     kinds, subjects = dict(KINDS), [SUBJECTS[name] for name in options.subjects]
@@ -37,8 +40,16 @@ def main() -> None:
             subjects.append(Subject(subject.name + CHANGED, subject.kind + CHANGED, subject.script, subject.sums))
     case = Case("ab", tuple(subjects), options.rows, options.clients, options.calls, options.rounds)
     with bench_server() as server, Ledgers(server, options.old_rows, kinds) as ledgers:
-        figures = measure(ledgers, case)
-    Console().print(table(figures))
+        console = Console()
+        console.width = max(console.width, 120)
+        console.print(table(measure(ledgers, case)))
+        if options.steps:
+            taken = {"calls": options.calls, "rounds": options.rounds}
+            profiles = [
+                profile(ledgers, "reserve_advisory", options.rows, in_transaction=whole, **taken)
+                for whole in (False, True)
+            ]
+            console.print(steps(profiles).rich())
 
 
 def table(case: Figures) -> Table:

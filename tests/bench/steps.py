@@ -16,11 +16,10 @@ from tests.bench.subjects import ADVISORY, HANDOVER
 
 # The functions by what they are for, in the order in which a call comes to them.
 STEPS = {
-    "arguments": ("_money", "_service_name", "_metadata", "_ttl", "_require_read_committed"),
-    "settings": ("_begin_write", "_end_write"),
-    "lock": ("_serialise",),
-    "clock": ("_now",),
-    "configuration": ("_require_config", "_read_config", "_parse_config", "_cap", "_zone"),
+    "arguments": ("_money", "_service_name", "_metadata", "_ttl"),
+    "settings": ("_begin_decision", "_begin_write", "_end_write"),
+    "lock and clock": ("_serialise", "_now"),
+    "configuration": ("_require_config", "_read_config", "_parse_config", "_zone"),
     "window": ("_window", "_day_start"),
     "sum": ("_headroom", "_counted"),
     "verdict": ("_decide",),

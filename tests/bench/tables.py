@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rich.table import Table as RichTable
 
 from tests.bench.results import Results, Spread, ratio
+from tests.bench.rounds import Figures
 from tests.bench.steps import OUTSIDE, STEPS, WAITING
 from tests.bench.targets import ADVISORY, HANDOVER, TARGETS
 
@@ -46,7 +47,7 @@ def tables(results: Results) -> Iterator[Table]:
     yield _covering(results)
     yield _hot(results)
     yield _memory(results)
-    yield _steps(results)
+    yield steps(results.data["profiles"])
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,8 @@ def _memory(results: Results) -> Table:
     return table
 
 
-def _steps(results: Results) -> Table:
+def steps(profiles: list[Figures]) -> Table:
     """Each step's µs, a column for each profile."""
-    profiles = results.data["profiles"]
     known = [*STEPS, OUTSIDE, WAITING]
     found = sorted(
         {step for profile in profiles for step in profile["steps"]},

@@ -49,7 +49,7 @@ def test_the_profile_knows_what_each_function_is_for(quick: Results) -> None:
     for profile in quick.data["profiles"]:
         assert profile["steps"].keys() - {OUTSIDE, WAITING} <= STEPS.keys()
     own = quick.data["profiles"][0]["steps"]
-    assert own.keys() >= {"lock", "configuration", "window", "sum", "insert", "escalation check"}
+    assert own.keys() >= {"lock and clock", "configuration", "window", "sum", "insert", "escalation check"}
 
 
 def test_a_settle_touches_no_index_unless_one_covers_what_it_changes(quick: Results) -> None:

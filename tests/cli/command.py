@@ -25,4 +25,4 @@ def picture(text: str) -> str:
     """The output with what differs from run to run replaced: ids and times."""
     text = UUID.sub("ID", text)
     text = re.sub(r"\b(?:\d+ h \d\d min|\d+ min|\d+ s)\b", "SPAN", text)
-    return re.sub(r"\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d\b", "TIME", text)
+    return re.sub(r"(?<![\d:])(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?!:)", "TIME", text)

@@ -23,6 +23,7 @@ BEGIN
         WHEN jsonb_typeof(v_limits -> 'daily_soft_cap') <> 'number' THEN 'daily_soft_cap must be a number'
         WHEN jsonb_typeof(v_limits -> 'daily_hard_cap') <> 'number' THEN 'daily_hard_cap must be a number'
         WHEN jsonb_typeof(v_limits -> 'emergency_kill') <> 'number' THEN 'emergency_kill must be a number'
+        WHEN jsonb_typeof(v_limits -> 'timezone') <> 'string' THEN 'timezone must be the full name of a time zone'
         WHEN jsonb_typeof(v_limits -> 'reservation_ttl') <> 'string' THEN 'reservation_ttl must be text such as "1 hour"'
         WHEN v_limits -> 'on_expiry' NOT IN ('"release"', '"keep"') THEN 'on_expiry must be "release" or "keep"'
         WHEN v_limits @@ '$.exempt_services.type() != "array" || $.exempt_services[*].type() != "string"'

@@ -1,0 +1,398 @@
+"""`pgbudget doctor`: nothing to say of a healthy database, and of each fault what it is and how to mend it.
+
+Each mend that is a statement is made, and ends the fault.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from pgbudget import Budget, doctor, migrations
+from tests.cli.command import invoke
+from tests.rows import spend
+
+Connection = psycopg.Connection[Any]
+LEDGER = "public.cost_tracking"
+ROLES = ("doctors_app", "anon", "Doctor's Owner")
+
+
+def examined(dsn: str) -> dict[str, Any]:
+    """The checks by their names. What the server of the tests leaves out to be fast is not held against it."""
+    checks = json.loads(invoke("doctor", "--json", dsn=dsn).out)["checks"]
+    return {check["name"]: check for check in checks if check["name"] != "server"}
+
+
+def troubles(dsn: str) -> list[tuple[str, str, str, str | None]]:
+    """The check, verdict, what was found and the mend, of all that is not well."""
+    return [
+        (name, finding["verdict"], finding["found"], finding["mend"])
+        for name, check in examined(dsn).items()
+        for finding in check["findings"]
+        if finding["verdict"] != "info"
+    ]
+
+
+@pytest.fixture
+def roles(db: Connection) -> Any:
+    """Roles that others may have in their cluster."""
+    for role in ROLES:
+        db.execute(f'CREATE ROLE "{role}" NOLOGIN'.encode())
+    yield
+    for role in ROLES:
+        db.execute(f'REASSIGN OWNED BY "{role}" TO postgres; DROP OWNED BY "{role}"; DROP ROLE "{role}"'.encode())
+
+
+def test_a_healthy_database_gives_nothing_to_say(dsn: str, db: Connection) -> None:
+    spend(db, 3)
+    Budget(db).reserve(1, "svc")
+    assert troubles(dsn) == []
+    done = invoke("doctor", dsn=dsn)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].startswith("all is well")
+    assert {check["verdict"] for check in examined(dsn).values()} == {"ok"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A check, the statement that gives it something to say, the verdict, what it says; `mend` does not end it."""
+
+    check: str
+    offence: str
+    verdict: str
+    says: str
+    mends_itself: bool = True
+
+
+FAULTS = [
+    Fault(
+        "who may call",
+        "GRANT EXECUTE ON FUNCTION budget.unfreeze() TO PUBLIC",
+        "wrong",
+        "PUBLIC may call budget.unfreeze",
+    ),
+    Fault("who may call", "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA budget TO anon", "wrong", "anon may call"),
+    Fault(
+        "who may call",
+        "GRANT EXECUTE ON FUNCTION budget._now() TO budget_caller",
+        "wrong",
+        "budget_caller may call budget._now",
+    ),
+    Fault(
+        "who may call",
+        "GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO doctors_app",
+        "note",
+        "doctors_app may call budget.reserve",
+    ),
+    Fault(
+        "who else may write the tables",
+        f"GRANT INSERT, DELETE ON {LEDGER} TO doctors_app",
+        "note",
+        f"doctors_app may DELETE, INSERT {LEDGER}",
+    ),
+    Fault(
+        "who else may write the tables",
+        "GRANT UPDATE ON public.system_config TO PUBLIC",
+        "wrong",
+        "PUBLIC may UPDATE public.system_config",
+    ),
+    Fault(
+        "functions' settings",
+        "ALTER FUNCTION budget.expire(integer) RESET search_path",
+        "wrong",
+        "budget.expire(integer) does not pin its search_path",
+    ),
+    Fault(
+        "functions' settings",
+        "ALTER FUNCTION budget.expire(integer) SECURITY INVOKER",
+        "wrong",
+        "budget.expire(integer) runs with its caller's rights",
+    ),
+    Fault(
+        "owner",
+        """ALTER FUNCTION budget.version() OWNER TO "Doctor's Owner" """,
+        "wrong",
+        """the functions belong to several roles: "Doctor's Owner", postgres""",
+        mends_itself=False,
+    ),
+    Fault(
+        "owner",
+        f"""ALTER TABLE {LEDGER} OWNER TO "Doctor's Owner" """,
+        "note",
+        """the functions have the rights of the superuser postgres""",
+        mends_itself=False,
+    ),
+    Fault(
+        "tables",
+        f"""ALTER TABLE {LEDGER} DROP CONSTRAINT budget_cost_in_range;
+            ALTER TABLE {LEDGER} ADD CONSTRAINT budget_cost_in_range CHECK (cost >= 0 AND cost < 1e15) NOT VALID""",
+        "note",
+        "the constraint budget_cost_in_range is not validated",
+    ),
+    Fault(
+        "tables",
+        f"ALTER TABLE {LEDGER} DROP CONSTRAINT budget_cost_in_range",
+        "wrong",
+        "the constraint budget_cost_in_range is missing",
+        mends_itself=False,
+    ),
+    Fault("tables", f"ALTER TABLE {LEDGER} SET UNLOGGED", "wrong", "cost_tracking is UNLOGGED"),
+    Fault(
+        "tables",
+        "DROP TABLE public.proposer_configs",
+        "wrong",
+        "public.proposer_configs is missing",
+        mends_itself=False,
+    ),
+    Fault(
+        "triggers",
+        f"ALTER TABLE {LEDGER} DISABLE TRIGGER budget_guard_hold",
+        "wrong",
+        "the trigger budget_guard_hold is switched off",
+    ),
+    Fault(
+        "triggers",
+        f"DROP TRIGGER budget_adopt_hold ON {LEDGER}",
+        "wrong",
+        "the trigger budget_adopt_hold is missing",
+        mends_itself=False,
+    ),
+    Fault(
+        "limits",
+        "UPDATE public.system_config SET value = '{}' WHERE key = 'budget_limits'",
+        "wrong",
+        "every reservation is refused: emergency_kill is missing",
+        mends_itself=False,
+    ),
+    Fault(
+        "limits",
+        """SELECT budget.set_limits('{"emergancy_kill": 8}')""",
+        "note",
+        "nothing enforces: emergancy_kill",
+        mends_itself=False,
+    ),
+    Fault(
+        "freeze",
+        "SELECT budget.freeze('ask ada')",
+        "wrong",
+        "frozen, every reservation is refused: ask ada",
+        mends_itself=False,
+    ),
+    Fault(
+        "invariants",
+        f"""SET session_replication_role = replica;
+            INSERT INTO {LEDGER} (service_name, cost, metadata)
+            VALUES ('svc', 1, '{{"type": "cancelled", "reserved_at": "now", "estimated_cost": "1"}}');
+            RESET session_replication_role""",
+        "wrong",
+        "a cancelled hold costs nothing (1 times, as in ",
+        mends_itself=False,
+    ),
+    Fault(
+        "lapsed holds",
+        "SELECT budget.reserve(1, 'svc', p_ttl => '1 microsecond')",
+        "note",
+        "1 holds have lapsed and are not marked",
+        mends_itself=False,
+    ),
+    Fault(
+        "index of the day",
+        "DROP INDEX public.budget_day_idx",
+        "wrong",
+        "the index budget_day_idx is missing or invalid",
+        mends_itself=False,
+    ),
+    Fault(
+        "functions' bodies",
+        "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER "
+        "SET search_path = pg_catalog, pg_temp AS $$ SELECT '1.0' $$",
+        "wrong",
+        "not as this version has them: budget.version",
+        mends_itself=False,
+    ),
+    Fault(
+        "functions' bodies",
+        "DROP FUNCTION budget.detect_hard_stop(text)",
+        "wrong",
+        "missing: budget.detect_hard_stop",
+        mends_itself=False,
+    ),
+    Fault(
+        "functions' bodies",
+        "CREATE FUNCTION budget._extra() RETURNS int LANGUAGE sql SET search_path = pg_catalog, pg_temp AS 'SELECT 1'; "
+        "REVOKE ALL ON FUNCTION budget._extra() FROM PUBLIC",
+        "note",
+        "none of this version's: budget._extra",
+        mends_itself=False,
+    ),
+    Fault(
+        "migrations of core",
+        "DELETE FROM _yoyo_migration WHERE migration_id LIKE '0007%'",
+        "wrong",
+        "not applied: 0007.pgbudget_open_holds",
+        mends_itself=False,
+    ),
+    Fault(
+        "migrations of core",
+        "DELETE FROM _yoyo_migration",
+        "note",
+        "applied by other means, and not marked",
+        mends_itself=False,
+    ),
+    Fault(
+        "version",
+        "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '0.9' $$",
+        "wrong",
+        "the database has 0.9, behind this client's",
+        mends_itself=False,
+    ),
+    Fault(
+        "version",
+        "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '9.1' $$",
+        "note",
+        "the database has 9.1, ahead of this client's",
+        mends_itself=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.says}")
+def test_a_fault_is_found_and_its_mend_ends_it(dsn: str, db: Connection, roles: None, fault: Fault) -> None:
+    db.execute(fault.offence.encode())
+    found = troubles(dsn)
+    [(check, verdict, _, mend)] = [trouble for trouble in found if fault.says in trouble[2]]
+    assert (check, verdict) == (fault.check, fault.verdict)
+    assert mend
+    if fault.mends_itself:
+        db.execute(mend.removeprefix("If it need not: ").encode())
+        assert [trouble for trouble in troubles(dsn) if trouble[0] == check] == []
+
+
+def test_what_is_wrong_comes_last_and_is_the_exit_code(dsn: str, db: Connection) -> None:
+    Budget(db).freeze("ask ada")
+    db.execute("CREATE FUNCTION budget._extra() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    done = invoke("doctor", dsn=dsn)
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert lines[lines.index("x freeze") :][:3] == [
+        "x freeze",
+        "  x frozen, every reservation is refused: ask ada",
+        "    pgbudget unfreeze",
+    ]
+    assert lines[-1].startswith("wrong: who may call, functions' settings, freeze; ")
+    assert json.loads(invoke("doctor", "--json", dsn=dsn).out)["healthy"] is False
+
+
+def test_forced_row_security_is_why_nothing_works(dsn: str, db: Connection, roles: None) -> None:
+    """As on a platform whose owner of the tables is no superuser."""
+    tables = ("cost_tracking", "escalations", "system_config", "proposer_configs", "work_orders")
+    functions = db.execute(
+        """SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'budget'::regnamespace
+           OR p.proname = 'check_and_reserve_budget'"""
+    ).fetchall()
+    owner = '''"Doctor's Owner"'''
+    for table in tables:
+        db.execute(f"ALTER TABLE public.{table} OWNER TO {owner}".encode())
+    for (function,) in functions:
+        db.execute(f"ALTER FUNCTION {function} OWNER TO {owner}".encode())
+    for view in ("status", "open_holds", "daily_spend", "hourly_spend", "invariants"):
+        db.execute(f"ALTER VIEW budget.{view} OWNER TO {owner}".encode())
+    db.execute(f"GRANT USAGE ON SCHEMA budget TO {owner}".encode())
+    assert [check for check, verdict, *_ in troubles(dsn) if verdict == "wrong"] == []
+    db.execute(f"ALTER TABLE {LEDGER} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY".encode())
+    wrong = {check: says for check, verdict, says, _ in troubles(dsn) if verdict == "wrong"}
+    assert wrong["tables"].startswith(f"row security is forced on {LEDGER}")
+
+
+def test_a_database_without_pgbudget_is_told_to_migrate(empty_dsn: str) -> None:
+    done = invoke("doctor", dsn=empty_dsn)
+    assert done.code == 1
+    assert [line.strip() for line in done.out.splitlines()] == [
+        "x version",
+        "x pgbudget is not installed in this database",
+        "pgbudget migrate",
+        "",
+        "wrong: version",
+    ]
+
+
+def test_a_database_that_is_not_there_is_an_error() -> None:
+    assert invoke("doctor", dsn="host=/nowhere").code == 3
+
+
+def test_sessions_that_begin_repeatable_read_are_refused_everything(dsn: str) -> None:
+    odd = make_conninfo(dsn, options=r"-cdefault_transaction_isolation=repeatable\ read")
+    done = invoke("doctor", dsn=odd)
+    assert done.code == 1
+    assert "begin as repeatable read" in done.out.replace("\n   ", "")
+
+
+def test_a_role_that_may_not_look_is_told_so(dsn: str, app_role: str) -> None:
+    done = invoke("doctor", dsn=make_conninfo(dsn, user=app_role))
+    assert done.code == 0
+    assert "? limits\n    not looked at: permission denied for view status\n" in done.out
+    assert re.search(r"; \d+ not looked at$", done.out.strip())
+
+
+def test_who_may_call_is_listed(dsn: str, app_role: str) -> None:
+    found = [finding["found"] for finding in examined(dsn)["who may call"]["findings"]]
+    assert f"budget_caller: {app_role}" in "\n".join(found)
+
+
+@pytest.mark.parametrize(("offset", "says"), [(-3600, "behind"), (3600, "ahead of"), (0, None)])
+def test_clocks_that_differ_are_told(dsn: str, monkeypatch: pytest.MonkeyPatch, offset: int, says: str | None) -> None:
+    class Clock(doctor.datetime):  # type: ignore[name-defined,misc]
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return super().now(tz) - timedelta(seconds=offset)
+
+    monkeypatch.setattr(doctor, "datetime", Clock)
+    told = [trouble[2] for trouble in troubles(dsn) if trouble[0] == "clock"]
+    assert (
+        (told == [])
+        if says is None
+        else re.fullmatch(rf"the server's clock is 36\d\d\.\d s {says} this machine's", told[0])
+    )
+
+
+def test_a_big_ledger_needs_its_index_in_use(dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    spend(db, 1)
+    db.execute("ANALYZE public.cost_tracking")
+    [finding] = examined(dsn)["index of the day"]["findings"]
+    assert finding["found"].startswith("usable; the ledger is so small")
+    monkeypatch.setattr(doctor, "BIG_LEDGER_ROWS", 1)
+    assert ("index of the day", "note", "the day's sum reads all 1 rows", "ANALYZE public.cost_tracking") in troubles(
+        dsn
+    )
+    monkeypatch.undo()
+    db.execute(
+        """INSERT INTO public.cost_tracking (service_name, cost, created_at)
+           SELECT 'svc', 0.01, now() - n * interval '1 minute' FROM generate_series(1, 30000) AS n"""
+    )
+    db.execute("ANALYZE public.cost_tracking")
+    [finding] = examined(dsn)["index of the day"]["findings"]
+    assert finding["found"] == "in use, over about 30001 rows"
+
+
+def test_a_series_brings_its_own_questions(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = migrations.db_dir()
+    (tmp_path / "core").symlink_to(real / "core")
+    chain = tmp_path / "more" / "migrations"
+    chain.mkdir(parents=True)
+    (chain / "0101.more.sql").write_text("CREATE TABLE more (id int);")
+    (chain / "0102.more.sql").write_text("-- depends: 0101.more\nALTER TABLE more ADD COLUMN n int;")
+    (tmp_path / "more" / "doctor.sql").write_text(
+        "-- check: more\nSELECT 'note', count(*)::text, 'x' FROM public.more;\n"
+    )
+    monkeypatch.setattr(migrations, "db_dir", lambda: tmp_path)
+    assert "more" not in examined(dsn)
+    migrations.migrate(dsn, series="more")
+    assert troubles(dsn) == [("more", "note", "0", "x")]
