@@ -49,10 +49,13 @@ def run(*arguments: str, env: Mapping[str, str] | None = None, command: list[str
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def run_on_terminal(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
-    """Run it on a pseudo-terminal of 80 columns; `out` has both of its streams."""
+def run_on_terminal(
+    *arguments: str, env: Mapping[str, str] | None = None, size: tuple[int, int] = (COLUMNS, 24), typed: str = ""
+) -> Done:
+    """Run it on a pseudo-terminal of so many columns and lines; `out` has both of its streams, and what was typed."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    os.write(ours, typed.encode())
     process = subprocess.Popen(
         [*COMMAND, *arguments], env=environment(env), stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
     )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from io import StringIO
 from typing import Any
 
+import click
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
 
 from pgbudget import Budget, Status, migrations
-from pgbudget.cli._common import amount, span
+from pgbudget.cli._common import amount, printable, span
+from pgbudget.cli.app import app
 from pgbudget.cli.state import show_status
+from tests.cli.command import invoke
 from tests.cli.terminal import COLUMNS, run, run_on_terminal
 
 Connection = psycopg.Connection[Any]
@@ -32,25 +37,52 @@ NAMES = [
 
 
 def test_help_teaches() -> None:
-    done = run("--help")
+    done = invoke("--help", dsn="")
     assert done.code == 0
-    for word in ("Exit codes:", "  0 ", "  1 ", "  2 ", "  3 ", "DATABASE_URL", "PGBUDGET_DEBUG", "pgbudget demo"):
+    assert max(map(len, done.out.splitlines())) <= COLUMNS
+    for word in (
+        "Exit codes:",
+        "  0 ",
+        "  1 ",
+        "  2 ",
+        "  3 ",
+        "  4 ",
+        "DATABASE_URL",
+        "NO_COLOR",
+        "PGBUDGET_DEBUG",
+        "pgbudget demo",
+    ):
         assert word in done.out
     assert "\n    pgbudget demo  " in done.out, "the first steps stand on lines of their own"
-    commands = [line.split()[0] for line in done.out.partition("Commands:\n")[2].splitlines()]
-    assert commands[:4] == ["demo", "migrate", "rollback", "sql"]
-    for command in commands:
-        described = run(command, "--help")
-        assert described.code == 0
-        assert max(map(len, (done.out + described.out).splitlines())) <= COLUMNS
-        assert "\\b" not in done.out + described.out
-        assert "..." not in described.out.splitlines()[2]
+    listed = re.findall(r"^  (\w+) +[A-Z]", done.out.partition("Set up:\n")[2], re.MULTILINE)
+    assert set(listed) == app.commands.keys()
+
+
+def every_command(group: click.Group = app, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *path, name)
+
+
+@pytest.mark.parametrize("path", list(every_command()), ids=" ".join)
+def test_every_command_describes_itself(path: tuple[str, ...]) -> None:
+    done = invoke(*path, "--help", dsn="")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= COLUMNS
+    assert "\b" not in done.out
+    assert lines[0].startswith(f"Usage: pgbudget {' '.join(path)} ")
+    assert re.match("  [A-Z]", lines[lines.index("") + 1])
+    if path[-1] not in ("demo", "sql", "estimate", "limits"):
+        assert "--dsn" in done.out
+        assert "--json" in done.out
 
 
 def test_no_arguments_is_a_question_for_help() -> None:
     done = run()
     assert done.code == 2
-    assert "Commands:" in done.out + done.err
+    assert "Set up:" in done.out + done.err
 
 
 def test_a_missing_extra_is_said_in_one_line() -> None:
@@ -97,6 +129,30 @@ def test_a_run_that_holds_the_lock_refuses_another(empty_dsn: str) -> None:
         done = run("migrate", "--dsn", empty_dsn, "--lock-wait", "0.2")
     assert done.code == 1
     assert "another migration run is in the way" in done.err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("y\n", 0, 2), ("n\n", 1, 0), ("\n", 1, 0)])
+def test_a_rollback_asks_on_a_terminal(dsn: str, typed: str, code: int, left: int) -> None:
+    done = run_on_terminal("rollback", "--count", "2", "--dsn", dsn, typed=typed)
+    assert done.code == code
+    assert re.search(
+        "\n  ".join(["To be rolled back in database tests.* on .*:", *NAMES[:-3:-1]]) + r"\nGo on\?", done.text
+    )
+    assert len(migrations.pending(dsn)) == left
+
+
+def test_who_says_yes_is_not_asked_nor_is_who_rolls_nothing_back(dsn: str, empty_dsn: str) -> None:
+    for database, options in ((dsn, ["--yes", "--all"]), (empty_dsn, ["--all"])):
+        done = run_on_terminal("rollback", *options, "--dsn", database)
+        assert done.code == 0
+        assert "Go on?" not in done.text
+
+
+def test_a_migration_shows_on_a_terminal_that_it_goes_on(empty_dsn: str) -> None:
+    done = run_on_terminal("migrate", "--dsn", empty_dsn)
+    assert done.code == 0
+    assert "may wait for open transactions" in done.text
+    assert f"applying {NAMES[0]}" in done.text
 
 
 # Which database
@@ -226,10 +282,16 @@ def test_status_fits_80_columns_whatever_the_figures(soft: int | None, hard: int
         ("0.0001", "0.0001"),
         ("-3", "-3.00"),
         ("1E+3", "1,000.00"),
+        ("123456789012345678901234567890.123456789012", "123,456,789,012,345,678,901,234,567,890.123456789012"),
     ],
 )
 def test_amounts_are_shown_in_full(value: str, text: str) -> None:
     assert amount(Decimal(value)) == text
+
+
+def test_what_would_move_the_cursor_is_written_out() -> None:
+    assert printable("a\x1b[31m\r\n\t\u202e\u00a0\u00ad é 漢 █") == r"a\x1b[31m\r\n\t\u202e\xa0\xad é 漢 █"
+    assert printable("one\ntwo\r", keep="\n") == "one\ntwo\\r"
 
 
 def test_spans_are_shown_in_two_units() -> None:
@@ -238,6 +300,34 @@ def test_spans_are_shown_in_two_units() -> None:
 
 
 # Errors and terminals
+
+
+@pytest.mark.parametrize("command", [["status"], ["holds"], ["watch", "--count", "1"], ["reserve", "1", "svc"]])
+def test_a_role_without_rights_is_told_which_it_needs(dsn: str, db: Connection, command: list[str]) -> None:
+    db.execute("DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN")
+    try:
+        done = invoke(*command, dsn=make_conninfo(dsn, user="stranger"))
+        assert (done.code, done.out) == (3, "")
+        assert "permission denied" in done.err
+        assert "budget_reader (status, holds, watch, doctor)" in " ".join(done.err.split())
+        told = json.loads(invoke(*command, "--json", dsn=make_conninfo(dsn, user="stranger")).err)
+        assert (told["sqlstate"], told["hint"][:7]) == ("42501", "Connect")
+    finally:
+        db.execute("DROP ROLE stranger")
+
+
+def test_an_error_does_not_move_the_cursor_either(dsn: str) -> None:
+    done = invoke("estimate", "tokens", "a\x1b[31m proposer", "1", "1", dsn=dsn)
+    assert done.code == 1
+    assert "\x1b" not in done.err
+    assert r"a\x1b[31m proposer" in done.err
+
+
+def test_a_terminal_that_has_no_bars_gets_something_else(dsn: str) -> None:
+    done = run("status", "--dsn", dsn, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert (done.code, done.err) == (0, "")
+    assert "??? " not in done.out.splitlines()[0]
+    assert "?" * 70 in done.out
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ def doctor(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
     Changes nothing. Each line is a check: + is well, ! may be meant, x is wrong, ? this role may not look at it. Ask
     as the role that migrated, which may see all of it. Exits with 1 when something is wrong.
 
-    \b
     Looked at: version and pending migrations, the functions' bodies, settings and owner, who may call them and who
     else may write the tables, constraints, triggers and row security, the limits, a freeze, the time zone, both
     clocks, the invariants, lapsed holds, and whether the day's sum uses its index.

@@ -144,7 +144,7 @@ def _ask(dsn: str, series: str, count: int | None) -> None:
 
 def _step(console: Console, progress: Status, doing: str, name: str) -> None:
     console.print(f"{doing} {name}", markup=False)
-    progress.update(Text(f"{name}: it may have to wait for others, and reads the ledger once"))
+    progress.update(Text(f"{name}: may wait for open transactions"))
 
 
 @click.command()

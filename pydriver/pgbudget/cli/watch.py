@@ -136,9 +136,9 @@ def watch(*, every: float, count: int | None, dsn: str, as_json: bool) -> None:
                 if as_json:
                     click.echo(to_json({**vars(frame), "trouble": trouble}, indent=None))
                 elif live:
-                    live.update(_view(frame, trouble, now, console), refresh=True)
+                    live.update(show_frame(frame, trouble, now, console), refresh=True)
                 else:
-                    console.print(_view(frame, trouble, now, console), "")
+                    console.print(show_frame(frame, trouble, now, console), "")
                 if number == count:
                     return
                 time.sleep(every)
@@ -184,7 +184,8 @@ def _escalations(connection: psycopg.Connection[Any]) -> list[Escalation] | None
         return None
 
 
-def _view(frame: Frame, trouble: str | None, now: datetime, console: Console) -> Group:
+def show_frame(frame: Frame, trouble: str | None, now: datetime, console: Console) -> Group:
+    """Return a look for a human, no higher than the console where that is a terminal."""
     top: list[RenderableType] = [status_view(frame.status, now, console.width), "", *_burn_lines(frame, now, console)]
     if trouble:
         top.insert(0, Text(f"these figures are old: {printable(trouble)}\n", style="bold red"))
