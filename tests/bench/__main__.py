@@ -59,7 +59,9 @@ def run(scale: Scale, file: Path) -> None:
             progress.advance(task)
         progress.update(task, description="one backend")
         middle = scale.rows[1]
-        data["hot_updates"] = [hot_updates(ledgers, kind, middle, scale.pairs) for kind in ("core", "core, covering")]
+        data["hot_updates"] = [
+            hot_updates(ledgers, kind, middle, scale.pairs) for kind in ("core", "core, plain index")
+        ]
         data["memory"] = [memory(ledgers, kind, scale.memory_pairs) for kind in ("handover", "core")]
         data["profiles"] = [
             profile(ledgers, subject, rows, in_transaction=alone, calls=scale.calls[0], rounds=scale.samples)

@@ -22,16 +22,16 @@ MORE: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
         ),
     ),
     "old rows of the handover": ((1,), ("handover", "handover, old rows")),
-    "covering index": (
+    "plain index": (
         (1, 2, 3),
         (
             "check",
-            "check, covering index",
+            "check, plain index",
             "reserve_advisory + settle",
-            "reserve_advisory + settle, covering index",
+            "reserve_advisory + settle, plain index",
         ),
     ),
-    "covering index, lived day": ((1, 2), ("check, lived day", "check, lived day, covering index")),
+    "plain index, lived day": ((1, 2), ("check, lived day", "check, lived day, plain index")),
 }
 
 

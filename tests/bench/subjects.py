@@ -46,9 +46,9 @@ SUBJECTS = {
         Subject("reserve_advisory, old rows", "core, old", f"{ADVISORY};"),
         Subject("reserve_advisory + settle, old rows", "core, old", f"{ADVISORY} {SETTLE}"),
         Subject("check", "core", f"SELECT * FROM budget.check{CALL};"),
-        Subject("check, covering index", "core, covering", f"SELECT * FROM budget.check{CALL};"),
+        Subject("check, plain index", "core, plain index", f"SELECT * FROM budget.check{CALL};"),
         Subject("check, lived day", "core, lived", f"SELECT * FROM budget.check{CALL};"),
-        Subject("check, lived day, covering index", "core, covering, lived", f"SELECT * FROM budget.check{CALL};"),
-        Subject("reserve_advisory + settle, covering index", "core, covering", f"{ADVISORY} {SETTLE}"),
+        Subject("check, lived day, plain index", "core, plain index, lived", f"SELECT * FROM budget.check{CALL};"),
+        Subject("reserve_advisory + settle, plain index", "core, plain index", f"{ADVISORY} {SETTLE}"),
     )
 }

@@ -52,9 +52,9 @@ def test_the_profile_knows_what_each_function_is_for(quick: Results) -> None:
     assert own.keys() >= {"lock and clock", "configuration", "window", "sum", "insert", "escalation check"}
 
 
-def test_a_settle_touches_no_index_unless_one_covers_what_it_changes(quick: Results) -> None:
+def test_a_settle_changes_the_days_index_because_that_carries_what_changes(quick: Results) -> None:
     hot = {counts["kind"]: (counts["updates"], counts["hot_updates"]) for counts in quick.data["hot_updates"]}
-    assert hot == {"core": (QUICK.pairs, QUICK.pairs), "core, covering": (QUICK.pairs, 0)}
+    assert hot == {"core": (QUICK.pairs, 0), "core, plain index": (QUICK.pairs, QUICK.pairs)}
 
 
 def test_a_backend_keeps_memory_for_the_functions_and_no_more_of_it_for_more_calls(quick: Results) -> None:
