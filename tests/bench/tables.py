@@ -121,7 +121,7 @@ def _facts(results: Results) -> Table:
     data = results.data
     machine, server, disk = data["machine"], data["server"], data["fsync"]
     rows: list[Row] = [
-        ("date", data["date"][:10]),
+        ("date", f"{data['date']}, at a load average of {machine['load_before']} before"),
         ("processor", f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB"),
         ("system", f"{machine['kernel']}, data on {server['filesystem']}"),
         ("versions", f"PostgreSQL {server['postgresql']}, pgbudget {server['pgbudget']}"),
