@@ -96,7 +96,7 @@ def _checked(name: str, look: Callable[[], Iterable[Finding]]) -> Check:
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
             raise  # the connection is lost
-        return Check(name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}")])
+        return Check(name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}", _AGAIN)])
     verdicts = [finding.verdict for finding in findings]
     return Check(name, next((v for v in ("wrong", "note") if v in verdicts), "ok"), findings)
 
@@ -144,7 +144,7 @@ def _is_marked(dsn: str, series: str) -> bool:
 
 def _pending(dsn: str, series: str) -> Iterator[Finding]:
     pending, mend = migrations.pending(dsn, series), f"pgbudget migrate --series {series}"
-    if pending == migrations.names(series):  # and yet it is installed
+    if len(pending) == len(migrations.names(series)):  # and yet it is installed
         yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
     elif pending:
         yield Finding("wrong", f"not applied: {', '.join(pending)}", mend)

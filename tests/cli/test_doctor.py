@@ -234,6 +234,13 @@ FAULTS = [
         mends_itself=False,
     ),
     Fault(
+        "invariants",
+        "DROP VIEW budget.invariants",
+        "wrong",
+        'it cannot be asked: relation "budget.invariants" does not exist',
+        mends_itself=False,
+    ),
+    Fault(
         "migrations of core",
         "DELETE FROM _yoyo_migration WHERE migration_id LIKE '0007%'",
         "wrong",
@@ -382,7 +389,9 @@ def test_a_big_ledger_needs_its_index_in_use(dsn: str, db: Connection, monkeypat
     assert finding["found"] == "in use, over about 30001 rows"
 
 
-def test_a_series_brings_its_own_questions(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_series_brings_its_own_questions(
+    dsn: str, app_role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = migrations.db_dir()
     (tmp_path / "core").symlink_to(real / "core")
     chain = tmp_path / "more" / "migrations"
@@ -396,3 +405,4 @@ def test_a_series_brings_its_own_questions(dsn: str, tmp_path: Path, monkeypatch
     assert "more" not in examined(dsn)
     migrations.migrate(dsn, series="more")
     assert troubles(dsn) == [("more", "note", "0", "x")]
+    assert "more" not in examined(make_conninfo(dsn, user=app_role)), "it may not know what is applied"

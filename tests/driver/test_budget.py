@@ -157,8 +157,8 @@ def test_limits_are_read_and_set(budget: Budget) -> None:
     assert changed == Limits(
         Decimal("1.5"), Decimal("49.990000000000000001"), Decimal(200), "UTC", timedelta(minutes=90), "release", []
     )
-    for wrong, why in ((1, "ordered"), (Decimal("NaN"), "must be a number"), (Decimal("1E+15"), "must be a number")):
-        with pytest.raises(pgbudget.BadConfiguration, match=why):
+    for wrong in (1, Decimal("NaN"), Decimal("-Infinity"), Decimal("1E+15")):
+        with pytest.raises(pgbudget.BadConfiguration, match="cannot be set"):
             budget.set_limits({"emergency_kill": wrong})
     assert budget.limits() == changed
 
