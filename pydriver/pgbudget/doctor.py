@@ -164,13 +164,14 @@ def _drift(connection: psycopg.Connection[Any], series: list[str]) -> Iterator[F
                    OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')"""
         ).fetchall()
     )
-    for verdict, names, what in (
-        ("wrong", bodies.keys() - found.keys(), "missing"),
-        ("wrong", {n for n in bodies.keys() & found.keys() if bodies[n] != found[n]}, "not as this version has them"),
-        ("note", found.keys() - bodies.keys(), "none of this version's"),
+    changed = {name for name in bodies.keys() & found.keys() if bodies[name] != found[name]}
+    for verdict, names, what, mend in (
+        ("wrong", bodies.keys() - found.keys(), "missing", _AGAIN),
+        ("wrong", changed, "not as this version has them", _AGAIN),
+        ("note", found.keys() - bodies.keys(), "none of this version's", "Drop them, if nobody calls them."),
     ):
         if names:
-            yield Finding(verdict, f"{what}: {', '.join(sorted(names))}", _AGAIN)
+            yield Finding(verdict, f"{what}: {', '.join(sorted(names))}", mend)
 
 
 def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

@@ -193,6 +193,14 @@ def test_status_shows_the_day(dsn: str, db: Connection) -> None:
     assert "72.8% used" in lines[7]
 
 
+def test_what_is_above_the_limit_is_red(dsn: str, db: Connection) -> None:
+    Budget(db).record(150, "svc")
+    bar = run_on_terminal("status", "--dsn", dsn).out.splitlines()[2]
+    within, above = (len(part) for part in re.findall("█+", bar))
+    assert (within, above) == (int((COLUMNS - 4) * 2 / 3), COLUMNS - 4 - int((COLUMNS - 4) * 2 / 3))
+    assert re.search("\x1b\\[31m█+\x1b", bar)
+
+
 def test_status_as_json_is_exact(dsn: str, db: Connection) -> None:
     Budget(db).record(Decimal("0.100000000001"), "svc")
     done = run("status", "--dsn", dsn, "--json")

@@ -84,7 +84,9 @@ def _bar(found: Status, limit: Decimal, width: int) -> Iterator[Text]:
 
     settled, used = cells(found.settled), cells(found.settled + found.held)
     bar = Text(_INDENT).append("█" * settled, style=_SETTLED).append("▒" * (used - settled), style=_HELD)
-    yield bar.append("░" * (width - used), style=_FREE)
+    bar.append("░" * (width - used), style=_FREE)
+    bar.stylize(_OVER, len(_INDENT) + cells(limit), len(_INDENT) + used)
+    yield bar
     caps = (("soft", found.daily_soft_cap), ("hard", found.daily_hard_cap), ("limit", limit))
     marks = [(cells(value), f"{name} {amount(value)}") for name, value in caps if value is not None]
     for line in _scale(marks, width):
