@@ -6,6 +6,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
@@ -28,11 +29,13 @@ DURABLE: tuple[Settings, ...] = tuple({"synchronous_commit": value} for value in
 """What callers may ask for; what they are answered is durable all the same."""
 
 
-UNDONE = {"55P03", "57014"}
-"""The SQLSTATEs of a lock, or of time, that was not to be had: nothing was done."""
+UNDONE = {"53100": "disk", "55P03": "lock", "57014": "time"}
+"""What was not to be had, by SQLSTATE: nothing was done, and the session goes on."""
 
-LOST = {None, "57P01", "57P02", "57P03"}
-"""The SQLSTATEs of a connection that has ended, or that a server which stops or starts does not take."""
+
+def lacked(error: psycopg.Error) -> str | None:
+    too_large = "could not extend file" in str(error)  # a limit of the system's that has no SQLSTATE
+    return "disk" if too_large else UNDONE.get(error.sqlstate or "")
 
 
 @contextmanager
@@ -40,8 +43,9 @@ def until_lost() -> Iterator[None]:
     """What the block does with a connection ends when that is lost, and no other error is passed over."""
     try:
         yield
-    except psycopg.OperationalError as error:
-        if error.sqlstate not in LOST:
+    except psycopg.Error as error:
+        last_words = error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+        if not (last_words or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None)):
             raise
 
 
@@ -95,11 +99,11 @@ class Client:
         try:
             self._note(call.send(connection))
             self.answered[call.name] += 1
-        except psycopg.OperationalError as error:
-            if error.sqlstate not in UNDONE:
+        except psycopg.Error as error:
+            if not (lack := lacked(error)):
                 raise
             self._note([call.before])
-            self.undone[str(error.sqlstate)] += 1
+            self.undone[lack] += 1
         self.doubt = None
         self.doubts[call.name] -= 1
 
@@ -172,13 +176,22 @@ class Load:
             try:
                 start.wait()
                 yield
-            except BaseException:
-                stop.set()
-                raise
-            if again:
+                if not again:
+                    futures.wait(working, SECONDS, futures.FIRST_EXCEPTION)
+            finally:
                 stop.set()
             for future in working:
                 future.result(SECONDS)
+
+    @property
+    def answered(self) -> Counter[str]:
+        """How many calls of each name were answered."""
+        return sum((client.answered.copy() for client in self.clients), start=Counter[str]())
+
+    @property
+    def undone(self) -> Counter[str]:
+        """How many calls ended undone for want of disk, of a lock or of time."""
+        return sum((client.undone.copy() for client in self.clients), start=Counter[str]())
 
     def check(self, dsn: str) -> None:
         """All that was promised is there and nothing else, before what is in doubt is repeated and after it."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
 
 import psycopg
 import pytest
 
+from pgbudget import _binaries
 from pgbudget.embedded import EmbeddedError, Server
 from tests.faults.load import CLIENTS, DURABLE, Load
 from tests.faults.processes import await_recovery, kill, kill_all
+from tests.needs import need
 from tests.race import Connection
 
 pytestmark = pytest.mark.xdist_group("durable")
@@ -44,6 +47,14 @@ def kill_one(server: Server, watch: Connection, dice: random.Random) -> None:
     kill(dice.choice(watch.execute(CLIENTS_BACKENDS.encode()).fetchall())[0])
 
 
+def take_the_disk_from_one(server: Server, watch: Connection, dice: random.Random) -> None:
+    """Let one backend write to no file: a page of the ledger fails its call, and the log ends the server."""
+    need(shutil.which("prlimit"), "there is no prlimit")
+    [backend] = dice.choice(watch.execute(CLIENTS_BACKENDS.encode()).fetchall())
+    done = _binaries.run(["prlimit", f"--pid={backend}", "--fsize=0"], _binaries.unprivileged_account())
+    assert done.returncode == 0, done.stdout
+
+
 def kill_the_server(server: Server, watch: Connection, dice: random.Random) -> None:
     kill_all(server, watch)
     server.start()
@@ -51,6 +62,7 @@ def kill_the_server(server: Server, watch: Connection, dice: random.Random) -> N
 
 STRIKES: dict[str, Callable[[Server, Connection, random.Random], None]] = {
     "one backend": kill_one,
+    "one backend by its disk": take_the_disk_from_one,
     "the whole server": kill_the_server,
 }
 
