@@ -23,7 +23,9 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    v_now := budget._serialise('advisory');
+    v_now := budget._serialise(
+        'advisory', v_row.service_name, v_row.metadata -> 'original_metadata', v_row.created_at
+    );
     v_config := budget._require_config();
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');

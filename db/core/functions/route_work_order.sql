@@ -14,6 +14,7 @@ SET row_security = off
 AS $function$
 DECLARE
     c_service_name CONSTANT text := 'manager-routing';
+    c_metadata CONSTANT jsonb := jsonb_build_object('work_order_id', p_work_order_id);
     v_lock_timeout text;
     v_order public.work_orders;
     v_hard_stop boolean;
@@ -34,13 +35,12 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
-    PERFORM budget._serialise('advisory');
+    PERFORM budget._serialise('advisory', c_service_name, c_metadata, NULL);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );
     v_verdict := budget._reserve(
-        'advisory', v_estimate, c_service_name, jsonb_build_object('work_order_id', p_work_order_id),
-        NULL, NULL, p_work_order_id
+        'advisory', v_estimate, c_service_name, c_metadata, NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
         v_config := budget._require_config();

@@ -122,11 +122,15 @@ DROP FUNCTION IF EXISTS budget._decide(budget._config, numeric, text, jsonb, tim
 
 DROP FUNCTION IF EXISTS budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text);
+DROP FUNCTION IF EXISTS budget._freed( numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text );
+
+DROP FUNCTION IF EXISTS budget._request(jsonb);
+
+DROP FUNCTION IF EXISTS budget._member(text, text, jsonb);
 
 DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._serialise(text);
+DROP FUNCTION IF EXISTS budget._serialise(text, text, jsonb, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._end_write(text);
 

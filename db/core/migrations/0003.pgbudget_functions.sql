@@ -487,7 +487,9 @@ COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeou
 -- begin functions/_internal/_serialise.sql
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
-CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
 RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
@@ -510,11 +512,12 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision, read under the lock. Errors: 55P03.';
+instant of the decision, read under the lock. What is asked for (the time of the hold, where one is extended) chooses the
+locks in series that have many. Errors: 55P03.';
 -- end functions/_internal/_serialise.sql
 
 -- begin functions/_internal/_counted.sql
@@ -537,6 +540,48 @@ COMMENT ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tra
 'What a ledger row counts in its window at this instant; 0 for no row.';
 -- end functions/_internal/_counted.sql
 
+-- begin functions/_internal/_member.sql
+-- An index holds no key of any length, so that long values are told apart by their hash.
+CREATE OR REPLACE FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_member text := CASE p_dimension
+        WHEN '*' THEN '*'
+        WHEN 'service' THEN p_service_name
+        ELSE p_request ->> p_dimension
+    END;
+BEGIN
+    RETURN CASE WHEN char_length(v_member) > 200 THEN left(v_member, 168) || md5(v_member) ELSE v_member END;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
+'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
+the request''s metadata; NULL when it has no such key.';
+-- end functions/_internal/_member.sql
+
+-- begin functions/_internal/_request.sql
+CREATE OR REPLACE FUNCTION budget._request(p_metadata jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coalesce(p_metadata -> 'original_metadata', p_metadata);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._request(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._request(jsonb) IS
+'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
+-- end functions/_internal/_request.sql
+
 -- begin functions/_internal/_freed.sql
 -- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds.
 CREATE OR REPLACE FUNCTION budget._freed(
@@ -546,6 +591,8 @@ CREATE OR REPLACE FUNCTION budget._freed(
     p_ends_at timestamptz,
     p_except_id uuid,
     p_on_expiry text,
+    p_dimension text,
+    p_member text,
     OUT held numeric,
     OUT enough_at timestamptz
 )
@@ -568,12 +615,17 @@ AS $function$
             AND l.created_at < p_ends_at
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
+            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
     ) AS f;
 $function$;
 
-REVOKE ALL ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) IS
-'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+REVOKE ALL ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) IS
+'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
 free the amount; NULL if that never is.';
 -- end functions/_internal/_freed.sql
 
@@ -624,7 +676,7 @@ BEGIN
         v_verdict.reason := 'too_large';
     ELSE
         v_freed := budget._freed(
-            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry
+            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
         v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
         v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
@@ -995,7 +1047,7 @@ DECLARE
     v_verdict budget.verdict;
 BEGIN
     v_lock_timeout := budget._begin_decision();
-    v_now := budget._serialise(p_lock);
+    v_now := budget._serialise(p_lock, v_service_name, v_metadata, NULL);
     v_config := budget._require_config();
 
     IF p_reservation_id IS NOT NULL THEN
@@ -1906,7 +1958,9 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    v_now := budget._serialise('advisory');
+    v_now := budget._serialise(
+        'advisory', v_row.service_name, v_row.metadata -> 'original_metadata', v_row.created_at
+    );
     v_config := budget._require_config();
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
@@ -2590,6 +2644,7 @@ SET row_security = off
 AS $function$
 DECLARE
     c_service_name CONSTANT text := 'manager-routing';
+    c_metadata CONSTANT jsonb := jsonb_build_object('work_order_id', p_work_order_id);
     v_lock_timeout text;
     v_order public.work_orders;
     v_hard_stop boolean;
@@ -2610,13 +2665,12 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
-    PERFORM budget._serialise('advisory');
+    PERFORM budget._serialise('advisory', c_service_name, c_metadata, NULL);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );
     v_verdict := budget._reserve(
-        'advisory', v_estimate, c_service_name, jsonb_build_object('work_order_id', p_work_order_id),
-        NULL, NULL, p_work_order_id
+        'advisory', v_estimate, c_service_name, c_metadata, NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
         v_config := budget._require_config();
@@ -3027,7 +3081,9 @@ COMMENT ON VIEW budget.invariants IS
 -- Until the day's index stands, both variants serialise on the advisory lock: who waits for a table lock holds a
 -- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock. The advisory lock comes first
 -- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
-CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
 RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE

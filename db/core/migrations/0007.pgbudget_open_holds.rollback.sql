@@ -5,7 +5,9 @@ SET search_path = pg_catalog, pg_temp;
 -- begin compiled
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
-CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
 RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
@@ -28,16 +30,19 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision, read under the lock. Errors: 55P03.';
+instant of the decision, read under the lock. What is asked for (the time of the hold, where one is extended) chooses the
+locks in series that have many. Errors: 55P03.';
 -- end compiled
 
 -- The way back drops the index while everyone goes on writing: as before 0007, both variants serialise on the advisory
 -- lock meanwhile.
-CREATE OR REPLACE FUNCTION budget._serialise(p_lock text)
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
 RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE

@@ -6,6 +6,8 @@ CREATE OR REPLACE FUNCTION budget._freed(
     p_ends_at timestamptz,
     p_except_id uuid,
     p_on_expiry text,
+    p_dimension text,
+    p_member text,
     OUT held numeric,
     OUT enough_at timestamptz
 )
@@ -28,10 +30,15 @@ AS $function$
             AND l.created_at < p_ends_at
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
+            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
     ) AS f;
 $function$;
 
-REVOKE ALL ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text) IS
-'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+REVOKE ALL ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) IS
+'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
 free the amount; NULL if that never is.';

@@ -26,7 +26,7 @@ DECLARE
     v_verdict budget.verdict;
 BEGIN
     v_lock_timeout := budget._begin_decision();
-    v_now := budget._serialise(p_lock);
+    v_now := budget._serialise(p_lock, v_service_name, v_metadata, NULL);
     v_config := budget._require_config();
 
     IF p_reservation_id IS NOT NULL THEN
