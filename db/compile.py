@@ -97,6 +97,7 @@ def compiled(series: Path) -> dict[Path, str]:
     frozen = released(series)
     result: dict[Path, str] = {}
     carried: dict[str, str] = {}
+    below = core_blocks(series)
     for path in sorted((series / "migrations").glob("*.sql")):
         if is_rollback(path):
             continue
@@ -106,7 +107,7 @@ def compiled(series: Path) -> dict[Path, str]:
         text, back = path.read_text(), rollback.read_text()
         if path not in frozen:
             text = fill(text, sources)
-            back = fill_rollback(back, way_back(text, carried))
+            back = fill_rollback(back, way_back(text, below | carried))
         result |= {path: text, rollback: back}
         carried |= blocks(text)
     if missing := sorted(sources.keys() - carried.keys()):
@@ -116,6 +117,15 @@ def compiled(series: Path) -> dict[Path, str]:
         raise CompileError(f"released as it was before: {', '.join(changed)}; a new migration must carry it")
     result[series / "migrations" / "SHA256SUMS"] = sums(result)
     return result
+
+
+def core_blocks(series: Path) -> dict[str, str]:
+    """What core carries at its end: another series replaces some of it, and its rollback brings it back."""
+    core = DB / "core"
+    if series == core:
+        return {}
+    chain = (text for path, text in sorted(compiled(core).items()) if path.suffix == ".sql" and not is_rollback(path))
+    return {name: body for text in chain for name, body in blocks(text).items()}
 
 
 # ------------------------------------------------------------------------------------------------------------ releases

@@ -22,6 +22,8 @@ DROP VIEW IF EXISTS budget.open_holds;
 
 DROP VIEW IF EXISTS budget.status;
 
+DROP FUNCTION IF EXISTS budget._drift();
+
 DROP FUNCTION IF EXISTS budget.version();
 
 DROP FUNCTION IF EXISTS budget.escalate(text, text, text, uuid, text, jsonb);

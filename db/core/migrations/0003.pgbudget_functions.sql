@@ -938,7 +938,7 @@ DECLARE
     v_cap record;
 BEGIN
     -- least() passes over the caps that are absent. The common case ends here.
-    IF p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
+    IF p_total IS NULL OR p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
         RETURN;
     END IF;
     v_day := w.day FROM budget._window(p_at, p_config.timezone) AS w;
@@ -1064,7 +1064,10 @@ BEGIN
             );
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
         ELSE
-            PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);
+            -- The caps are the day's, and so must be the total.
+            PERFORM budget._escalate_caps(
+                v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_now
+            );
             PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
         END IF;
     END IF;
@@ -1986,7 +1989,9 @@ BEGIN
             v_row.created_at
         );
     ELSE
-        PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_row.created_at);
+        PERFORM budget._escalate_caps(
+            v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_row.created_at
+        );
         PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_row.service_name, v_row.created_at, NULL);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
@@ -2859,6 +2864,25 @@ COMMENT ON FUNCTION budget.version() IS
 'The version of this API, major.minor. A driver refuses a database that is behind it. Locks: none.';
 -- end functions/version.sql
 
+-- begin functions/_internal/_drift.sql
+CREATE OR REPLACE FUNCTION budget._drift()
+RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN; -- the day is summed from the ledger: there is no balance that could differ
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
+COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of their ledger rows: none in this series.';
+-- end functions/_internal/_drift.sql
+
 -- begin views/status.sql
 CREATE OR REPLACE VIEW budget.status
 WITH (security_barrier = true) AS
@@ -3064,6 +3088,12 @@ WITH broken (rule, id, detail) AS (
             AND (l.expires_at IS NULL OR l.expires_at > r.now)
     ) AS t
     WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open)
+    UNION ALL
+    SELECT
+        'a balance is the sum of its ledger rows',
+        NULL,
+        format('budget %s, member %s, from %s: %s, ledger %s', d.budget, d.member, d.starts_at, d.balance, d.ledger)
+    FROM budget._drift() AS d
 )
 
 SELECT

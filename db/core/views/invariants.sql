@@ -63,6 +63,12 @@ WITH broken (rule, id, detail) AS (
             AND (l.expires_at IS NULL OR l.expires_at > r.now)
     ) AS t
     WHERE (t.settled, t.held) IS DISTINCT FROM (t.spent, t.open)
+    UNION ALL
+    SELECT
+        'a balance is the sum of its ledger rows',
+        NULL,
+        format('budget %s, member %s, from %s: %s, ledger %s', d.budget, d.member, d.starts_at, d.balance, d.ledger)
+    FROM budget._drift() AS d
 )
 
 SELECT

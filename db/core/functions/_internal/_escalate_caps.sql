@@ -14,7 +14,7 @@ DECLARE
     v_cap record;
 BEGIN
     -- least() passes over the caps that are absent. The common case ends here.
-    IF p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
+    IF p_total IS NULL OR p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
         RETURN;
     END IF;
     v_day := w.day FROM budget._window(p_at, p_config.timezone) AS w;

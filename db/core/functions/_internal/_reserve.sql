@@ -43,7 +43,10 @@ BEGIN
             );
             PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
         ELSE
-            PERFORM budget._escalate_caps(v_config, v_verdict.current_total, v_now);
+            -- The caps are the day's, and so must be the total.
+            PERFORM budget._escalate_caps(
+                v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_now
+            );
             PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
         END IF;
     END IF;

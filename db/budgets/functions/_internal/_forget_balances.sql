@@ -1,0 +1,14 @@
+CREATE OR REPLACE FUNCTION budget._forget_balances()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM budget.balances;
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
+COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows.';

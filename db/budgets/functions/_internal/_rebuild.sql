@@ -1,0 +1,26 @@
+CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
+    SELECT b.name, m.member, w.starts_at, w.ends_at, sum(l.cost)
+    FROM budget.budgets AS b
+    CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
+    INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+    CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
+    WHERE
+        b.name = p_budget
+        AND b.is_active
+        AND isfinite(l.created_at)
+        AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
+    GROUP BY b.name, m.member, w.starts_at, w.ends_at;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';

@@ -1,0 +1,9 @@
+SET search_path = pg_catalog, pg_temp;
+
+DROP TYPE IF EXISTS budget._posting;
+
+DROP TABLE IF EXISTS budget.balances;
+
+DROP TABLE IF EXISTS budget.budgets;
+
+RESET search_path;

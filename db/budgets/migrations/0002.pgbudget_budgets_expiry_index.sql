@@ -1,0 +1,21 @@
+-- depends: 0001.pgbudget_budgets_tables
+-- transactional: false
+-- Open holds by their expiry: what has lapsed and is not marked is found at once, however long the ledger is.
+
+SET search_path = pg_catalog, pg_temp;
+
+-- A build that was cut short leaves an invalid index behind, which IF NOT EXISTS would take for the real one.
+DO $do$
+BEGIN
+    IF EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass('public.budget_expiry_idx') AND NOT i.indisvalid) THEN
+        ALTER INDEX public.budget_expiry_idx RENAME TO budget_expiry_idx_cut_short;
+    END IF;
+END
+$do$;
+
+DROP INDEX CONCURRENTLY IF EXISTS public.budget_expiry_idx_cut_short;
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_expiry_idx ON public.cost_tracking (expires_at)
+WHERE expires_at IS NOT NULL;
+
+RESET search_path;

@@ -1,0 +1,39 @@
+SET search_path = pg_catalog, pg_temp;
+
+-- begin compiled
+DROP VIEW IF EXISTS budget.budget_status;
+
+DROP FUNCTION IF EXISTS budget.prune(timestamptz);
+
+DROP FUNCTION IF EXISTS budget.reconcile();
+
+DROP FUNCTION IF EXISTS budget.drop_budget(text);
+
+DROP FUNCTION IF EXISTS budget.set_budget(text, numeric, text, text, text, text, numeric [], text, boolean);
+
+DROP FUNCTION IF EXISTS budget._budget_standing();
+
+DROP FUNCTION IF EXISTS budget._rebuild(budget._config, text);
+
+DROP FUNCTION IF EXISTS budget._lock_ledger();
+
+DROP FUNCTION IF EXISTS budget._forget_balances();
+
+DROP FUNCTION IF EXISTS budget._post();
+
+DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, text, text, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric);
+
+DROP FUNCTION IF EXISTS budget._open_balance(text, text, text, timestamptz, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._matching(budget._config, text, jsonb, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._period(text, timestamptz, text);
+-- end compiled
+
+RESET search_path;

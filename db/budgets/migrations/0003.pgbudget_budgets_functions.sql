@@ -1,0 +1,730 @@
+-- depends: 0002.pgbudget_budgets_expiry_index
+-- What the balances are kept, read and managed with. Core's functions do not call it yet.
+
+SET search_path = pg_catalog, pg_temp;
+
+-- begin functions/_internal/_period.sql
+-- Minutes and hours are stretches of time, the same everywhere; days, weeks and months are the calendar's, in a zone.
+CREATE OR REPLACE FUNCTION budget._period(
+    p_period text,
+    p_at timestamptz,
+    p_zone text,
+    OUT starts_at timestamptz,
+    OUT ends_at timestamptz
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $function$
+DECLARE
+    v_first date;
+BEGIN
+    IF NOT isfinite(p_at) THEN
+        RETURN; -- a direct writer's 'infinity' is in no window
+    END IF;
+    IF p_period = 'total' THEN
+        starts_at := '-infinity';
+        ends_at := 'infinity';
+    ELSIF p_period IN ('minute', 'hour') THEN
+        starts_at := date_trunc(p_period, p_at);
+        ends_at := starts_at + ('1 ' || p_period)::interval;
+    ELSE
+        v_first := date_trunc(p_period, (budget._window(p_at, p_zone)).day::timestamp)::date;
+        starts_at := budget._day_start(v_first, p_zone);
+        ends_at := budget._day_start((v_first + ('1 ' || p_period)::interval)::date, p_zone);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
+COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
+'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
+-- end functions/_internal/_period.sql
+
+-- begin functions/_internal/_matching.sql
+-- In this order balances are locked, by everyone.
+CREATE OR REPLACE FUNCTION budget._matching(
+    p_config budget._config,
+    p_service_name text,
+    p_request jsonb,
+    p_at timestamptz
+)
+RETURNS TABLE (
+    budget text,
+    dimension text,
+    member text,
+    starts_at timestamptz,
+    ends_at timestamptz,
+    limit_amount numeric,
+    enforcement text
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT
+        b.name,
+        b.dimension,
+        m.member,
+        w.starts_at,
+        w.ends_at,
+        CASE b.name WHEN 'daily' THEN p_config.emergency_kill ELSE b.limit_amount END,
+        b.enforcement
+    FROM budget.budgets AS b
+    CROSS JOIN LATERAL budget._member(b.dimension, p_service_name, p_request) AS m (member)
+    CROSS JOIN LATERAL budget._period(b.period, p_at, coalesce(b.timezone, p_config.timezone)) AS w
+    WHERE b.is_active AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL)) AND w.starts_at IS NOT NULL
+    ORDER BY b.name, m.member, w.starts_at;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._matching(budget._config, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, text, jsonb, timestamptz) IS
+'The budgets that a request at an instant belongs to, each with its member, window and limit, in the order of locking.';
+-- end functions/_internal/_matching.sql
+
+-- begin functions/_internal/_ledger_sum.sql
+CREATE OR REPLACE FUNCTION budget._ledger_sum(
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_sum numeric;
+BEGIN
+    SELECT coalesce(sum(l.cost), 0)
+    INTO v_sum
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= p_starts_at
+        AND l.created_at < p_ends_at
+        AND isfinite(l.created_at)
+        AND (
+            p_dimension = '*'
+            OR budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
+        );
+    RETURN v_sum;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
+'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+-- end functions/_internal/_ledger_sum.sql
+
+-- begin functions/_internal/_open_balance.sql
+-- The row comes first and the sum after it: whoever else posts to this window waits at the row's key from then on, and
+-- adds what it wrote itself.
+CREATE OR REPLACE FUNCTION budget._open_balance(
+    p_budget text,
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz
+)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
+    VALUES (p_budget, p_member, p_starts_at, p_ends_at, 0)
+    ON CONFLICT (budget, member, starts_at) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE budget.balances AS b
+    SET amount = budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at)
+    WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+    RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._open_balance(text, text, text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._open_balance(text, text, text, timestamptz, timestamptz) IS
+'Opens the balance of a member''s window, with all that the ledger has in it. False when another has opened it.';
+-- end functions/_internal/_open_balance.sql
+
+-- begin functions/_internal/_add_to_balance.sql
+CREATE OR REPLACE FUNCTION budget._add_to_balance(
+    p_budget text,
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_amount numeric
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    FOR i IN 1 .. 2 LOOP
+        UPDATE budget.balances AS b
+        SET amount = b.amount + p_amount
+        WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+        -- A balance that is opened here has the ledger's rows in it already, this statement's among them.
+        EXIT WHEN FOUND OR budget._open_balance(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric) IS
+'Adds an amount to a balance, which is opened if it is not there.';
+-- end functions/_internal/_add_to_balance.sql
+
+-- begin functions/_internal/_balance.sql
+-- A hold that has lapsed counts nowhere, marked or not; those that are not are few, and found by their expiry.
+CREATE OR REPLACE FUNCTION budget._balance(
+    p_config budget._config,
+    p_budget text,
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_now timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_amount numeric;
+    v_lapsed numeric;
+BEGIN
+    SELECT b.amount
+    INTO v_amount
+    FROM budget.balances AS b
+    WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+    IF NOT FOUND THEN
+        v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+    END IF;
+    IF p_config.on_expiry = 'release' THEN
+        SELECT sum(l.cost)
+        INTO v_lapsed
+        FROM public.cost_tracking AS l
+        WHERE
+            l.expires_at <= p_now
+            AND l.created_at >= p_starts_at
+            AND l.created_at < p_ends_at
+            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
+    END IF;
+    RETURN v_amount - coalesce(v_lapsed, 0);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._balance(
+    budget._config, text, text, text, timestamptz, timestamptz, timestamptz
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz) IS
+'What is spent and held of a member''s window at an instant.';
+-- end functions/_internal/_balance.sql
+
+-- begin functions/_internal/_escalate_balance.sql
+-- Judged by state, as the day's caps are. The day's own caps are core's.
+CREATE OR REPLACE FUNCTION budget._escalate_balance(
+    p_config budget._config,
+    p_budget text,
+    p_member text,
+    p_starts_at timestamptz
+)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_reached record;
+BEGIN
+    FOR v_reached IN
+        SELECT t.amount, t.severity, a.amount AS total, b.limit_amount
+        FROM budget.budgets AS b
+        INNER JOIN budget.balances AS a ON b.name = a.budget
+        CROSS JOIN LATERAL (
+            SELECT s.amount, 'warning' FROM unnest(b.soft_limits) AS s (amount)
+            UNION ALL
+            SELECT b.limit_amount, 'critical'
+        ) AS t (amount, severity)
+        WHERE
+            b.name = p_budget AND a.member = p_member AND a.starts_at = p_starts_at AND t.amount <= a.amount
+    LOOP
+        PERFORM budget._escalate_once(
+            'budget_threshold',
+            (budget._window(budget._now(), p_config.timezone)).day,
+            concat_ws('/', p_budget, p_starts_at, v_reached.amount, p_member),
+            v_reached.severity,
+            format(
+                'Budget %s, member %s, has reached %s: settled and held %s, limit %s.',
+                p_budget, p_member, v_reached.amount, v_reached.total, v_reached.limit_amount
+            ),
+            jsonb_build_object(
+                'budget', p_budget,
+                'member', p_member,
+                'threshold', v_reached.amount::text,
+                'current_total', v_reached.total::text,
+                'limit_amount', v_reached.limit_amount::text
+            ),
+            NULL
+        );
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalate_balance(budget._config, text, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_balance(budget._config, text, text, timestamptz) IS
+'One escalation per threshold, window and day for a balance that is at or above it.';
+-- end functions/_internal/_escalate_balance.sql
+
+-- begin functions/_internal/_post.sql
+-- Once per statement, so that each statement locks its balances in the one order, whatever the order of its rows.
+CREATE OR REPLACE FUNCTION budget._post()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_postings budget._posting[];
+    v_config budget._config;
+    v_match record;
+BEGIN
+    -- The tables of old and new rows are there for the statements that have them.
+    IF TG_OP = 'INSERT' THEN
+        v_postings := ARRAY(
+            SELECT ROW(n.service_name, budget._request(n.metadata), n.created_at, n.cost)::budget._posting
+            FROM new_rows AS n
+        );
+    ELSIF TG_OP = 'DELETE' THEN
+        v_postings := ARRAY(
+            SELECT ROW(o.service_name, budget._request(o.metadata), o.created_at, -o.cost)::budget._posting
+            FROM old_rows AS o
+        );
+    ELSE
+        v_postings := ARRAY(
+            SELECT ROW(n.service_name, budget._request(n.metadata), n.created_at, n.cost)::budget._posting
+            FROM new_rows AS n
+            UNION ALL
+            SELECT ROW(o.service_name, budget._request(o.metadata), o.created_at, -o.cost)::budget._posting
+            FROM old_rows AS o
+        );
+    END IF;
+    IF v_postings = '{}' THEN
+        RETURN NULL;
+    END IF;
+
+    v_config := budget._read_config();
+    FOR v_match IN
+        SELECT m.budget, m.dimension, m.member, m.starts_at, m.ends_at, sum(p.amount) AS amount
+        FROM unnest(v_postings) AS p
+        CROSS JOIN LATERAL budget._matching(v_config, p.service_name, p.request, p.created_at) AS m
+        GROUP BY m.budget, m.dimension, m.member, m.starts_at, m.ends_at
+        HAVING sum(p.amount) <> 0
+        ORDER BY m.budget, m.member, m.starts_at
+    LOOP
+        PERFORM budget._add_to_balance(
+            v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount
+        );
+        IF v_match.amount > 0 THEN
+            PERFORM budget._escalate_balance(v_config, v_match.budget, v_match.member, v_match.starts_at);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._post() FROM PUBLIC;
+COMMENT ON FUNCTION budget._post() IS
+'Trigger on the ledger, for every writer of it: adds what a statement changed to the balances that it matches.';
+-- end functions/_internal/_post.sql
+
+-- begin functions/_internal/_forget_balances.sql
+CREATE OR REPLACE FUNCTION budget._forget_balances()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM budget.balances;
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
+COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows.';
+-- end functions/_internal/_forget_balances.sql
+
+-- begin functions/_internal/_lock_ledger.sql
+CREATE OR REPLACE FUNCTION budget._lock_ledger()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the ledger is busy: no lock within %', current_setting('lock_timeout')
+            USING ERRCODE = '55P03',
+            DETAIL = 'A balance is computed while nobody writes the ledger public.cost_tracking.',
+            HINT = 'Nothing was changed; try again. pg_blocking_pids() names the session that holds the lock.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lock_ledger() FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_ledger() IS
+'Keeps writers of the ledger out until the end of the transaction. Errors: 55P03.';
+-- end functions/_internal/_lock_ledger.sql
+
+-- begin functions/_internal/_rebuild.sql
+CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
+    SELECT b.name, m.member, w.starts_at, w.ends_at, sum(l.cost)
+    FROM budget.budgets AS b
+    CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
+    INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+    CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
+    WHERE
+        b.name = p_budget
+        AND b.is_active
+        AND isfinite(l.created_at)
+        AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
+    GROUP BY b.name, m.member, w.starts_at, w.ends_at;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+-- end functions/_internal/_rebuild.sql
+
+-- begin functions/_internal/_budget_standing.sql
+CREATE OR REPLACE FUNCTION budget._budget_standing()
+RETURNS TABLE (
+    name text,
+    dimension text,
+    member text,
+    period text,
+    limit_amount numeric,
+    spent numeric,
+    held numeric,
+    remaining numeric,
+    resets_at timestamptz,
+    enforcement text,
+    is_active boolean
+)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_config budget._config := budget._read_config();
+    v_now timestamptz := budget._now();
+BEGIN
+    RETURN QUERY
+    SELECT
+        b.name,
+        b.dimension,
+        m.member,
+        b.period,
+        k.limit_amount,
+        t.total - h.held,
+        h.held,
+        k.limit_amount - t.total,
+        nullif(w.ends_at, 'infinity'),
+        b.enforcement,
+        b.is_active
+    FROM budget.budgets AS b
+    CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
+    CROSS JOIN LATERAL (
+        SELECT CASE b.name WHEN 'daily' THEN v_config.emergency_kill ELSE b.limit_amount END AS limit_amount
+    ) AS k
+    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at
+    CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE
+                WHEN m.member IS NULL OR NOT b.is_active THEN 0
+                ELSE budget._balance(v_config, b.name, b.dimension, m.member, w.starts_at, w.ends_at, v_now)
+            END AS total
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(l.cost), 0) AS held
+        FROM public.cost_tracking AS l
+        WHERE
+            b.is_active
+            AND l.expires_at > v_now
+            AND l.created_at >= w.starts_at
+            AND l.created_at < w.ends_at
+            AND budget._member(b.dimension, l.service_name, budget._request(l.metadata)) = m.member
+    ) AS h
+    ORDER BY b.name, m.member;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._budget_standing() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._budget_standing() TO budget_reader;
+COMMENT ON FUNCTION budget._budget_standing() IS 'What the view budget.budget_status shows.';
+-- end functions/_internal/_budget_standing.sql
+
+-- begin functions/set_budget.sql
+CREATE OR REPLACE FUNCTION budget.set_budget(
+    p_name text,
+    p_limit numeric,
+    p_dimension text DEFAULT '*',
+    p_member text DEFAULT NULL,
+    p_period text DEFAULT 'day',
+    p_timezone text DEFAULT NULL,
+    p_soft_limits numeric [] DEFAULT '{}',
+    p_enforcement text DEFAULT 'block',
+    p_active boolean DEFAULT true
+)
+RETURNS SETOF budget.budgets
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_config budget._config := budget._require_config();
+    v_limit numeric := budget._money(p_limit, 'p_limit');
+    v_lock_timeout text;
+    v_old jsonb;
+    v_budget budget.budgets;
+    v_fault text := CASE
+        WHEN p_name IS NULL OR p_name = '' OR char_length(p_name) > 100 THEN 'p_name must have 1 to 100 characters'
+        WHEN p_name = 'daily' THEN 'the budget daily has its limit in system_config: use budget.set_limits'
+        WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
+            THEN 'p_dimension must be *, service or a key of the metadata'
+        WHEN char_length(p_member) NOT BETWEEN 1 AND 200 THEN 'p_member must have 1 to 200 characters'
+        WHEN p_dimension = '*' AND p_member IS NOT NULL THEN 'the dimension * has no members'
+        WHEN p_period IS NULL OR p_period NOT IN ('minute', 'hour', 'day', 'week', 'month', 'total')
+            THEN 'p_period must be minute, hour, day, week, month or total'
+        WHEN p_enforcement IS NULL OR p_enforcement NOT IN ('block', 'warn') THEN 'p_enforcement must be block or warn'
+        WHEN p_active IS NULL THEN 'p_active must be true or false'
+        WHEN p_timezone IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = p_timezone)
+            THEN format('the server knows no time zone named %s', p_timezone)
+    END;
+BEGIN
+    IF v_fault IS NOT NULL THEN
+        RAISE EXCEPTION 'this budget cannot be set: %', v_fault
+            USING ERRCODE = '22023',
+            DETAIL = format('Budget %s.', coalesce(p_name, 'null')),
+            HINT = 'Nothing was changed. budget.set_budget tells its arguments in its comment.';
+    END IF;
+    PERFORM budget._money(s.amount, 'p_soft_limits') FROM unnest(p_soft_limits) AS s (amount);
+
+    v_lock_timeout := budget._begin_decision();
+    PERFORM budget._lock_ledger();
+    SELECT to_jsonb(b) INTO v_old FROM budget.budgets AS b WHERE b.name = p_name;
+    INSERT INTO budget.budgets AS b (
+        name, dimension, member, period, limit_amount, timezone, soft_limits, enforcement, is_active
+    )
+    VALUES (
+        p_name,
+        p_dimension,
+        CASE WHEN p_dimension = '*' THEN '*' ELSE p_member END,
+        p_period,
+        v_limit,
+        CASE WHEN p_timezone IS NOT NULL THEN budget._zone(p_timezone) END,
+        coalesce(p_soft_limits, '{}'),
+        p_enforcement,
+        p_active
+    )
+    ON CONFLICT (name) DO UPDATE SET
+        dimension = excluded.dimension,
+        member = excluded.member,
+        period = excluded.period,
+        limit_amount = excluded.limit_amount,
+        timezone = excluded.timezone,
+        soft_limits = excluded.soft_limits,
+        enforcement = excluded.enforcement,
+        is_active = excluded.is_active
+    RETURNING b.* INTO v_budget;
+    PERFORM budget._rebuild(v_config, p_name);
+    PERFORM budget._note_change(
+        'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
+    );
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT v_budget;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.set_budget(
+    text, numeric, text, text, text, text, numeric [], text, boolean
+) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.set_budget(
+    text, numeric, text, text, text, text, numeric [], text, boolean
+) TO budget_admin;
+COMMENT ON FUNCTION budget.set_budget(text, numeric, text, text, text, text, numeric [], text, boolean) IS
+'Creates a budget or replaces it as a whole. One row: the budget.
+
+p_name         1 to 100 characters; daily is core''s own, whose limit budget.set_limits sets
+p_limit        what settled spend and open holds of a window may come to by reserving, in the currency of the limits
+p_dimension    whom it limits: * everybody together, service, or a top-level key of the metadata such as team
+p_member       the one service, team, ... it limits; NULL: each of them has this limit for itself
+p_period       minute, hour, day, week (from Monday), month or total
+p_timezone     of days, weeks and months, a name of pg_timezone_names; NULL: that of the limits
+p_soft_limits  amounts at which it escalates
+p_enforcement  block refuses what does not fit; warn only escalates
+p_active       an inactive budget refuses nothing and counts nothing
+
+The balance of the window that runs is computed from the ledger. The old and the new budget are kept in an escalation
+of severity info.
+Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB005 broken configuration; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait while the sum is taken.';
+-- end functions/set_budget.sql
+
+-- begin functions/drop_budget.sql
+CREATE OR REPLACE FUNCTION budget.drop_budget(p_name text)
+RETURNS SETOF budget.budgets
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text := budget._begin_decision();
+    v_budget budget.budgets;
+BEGIN
+    PERFORM budget._lock_ledger();
+    DELETE FROM budget.budgets AS b WHERE b.name = p_name AND b.name <> 'daily' RETURNING b.* INTO v_budget;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no budget named % to drop', coalesce(p_name, 'null')
+            USING ERRCODE = '22023',
+            DETAIL = 'budget.budgets has no such row, or it is the budget daily, which always is.',
+            HINT = 'SELECT name FROM budget.budget_status lists them.';
+    END IF;
+    PERFORM budget._note_change(
+        'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
+    );
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NEXT v_budget;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.drop_budget(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.drop_budget(text) TO budget_admin;
+COMMENT ON FUNCTION budget.drop_budget(text) IS
+'Removes a budget and its balances; no ledger row is touched. One row: what it was.
+
+p_name  any budget but daily
+
+Errors: 22023 no such budget; PB001 not READ COMMITTED; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction.';
+-- end functions/drop_budget.sql
+
+-- begin functions/reconcile.sql
+CREATE OR REPLACE FUNCTION budget.reconcile()
+RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text := budget._begin_decision();
+BEGIN
+    PERFORM budget._lock_ledger();
+    FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        UPDATE budget.balances AS b
+        SET amount = reconcile.ledger
+        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        RETURN NEXT;
+    END LOOP;
+    PERFORM budget._end_write(v_lock_timeout);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
+COMMENT ON FUNCTION budget.reconcile() IS
+'Sets every balance to the sum of its ledger rows. A row for each that was not: no rows when healthy. It is needed only
+after someone has switched triggers off.
+
+Errors: PB001 not READ COMMITTED; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';
+-- end functions/reconcile.sql
+
+-- begin functions/prune.sql
+CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz)
+RETURNS bigint
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_lock_timeout text := budget._begin_write();
+    v_pruned bigint;
+BEGIN
+    DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now());
+    GET DIAGNOSTICS v_pruned = ROW_COUNT;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN v_pruned;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
+COMMENT ON FUNCTION budget.prune(timestamptz) IS
+'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched, and a late
+settle opens its window again from the ledger.
+
+Errors: 55P03 lock wait. Locks: the balances'' rows.';
+-- end functions/prune.sql
+
+-- begin views/budget_status.sql
+CREATE OR REPLACE VIEW budget.budget_status AS
+SELECT
+    s.name,
+    s.dimension,
+    s.member,
+    s.period,
+    s.limit_amount,
+    s.spent,
+    s.held,
+    s.remaining,
+    s.resets_at,
+    s.enforcement,
+    s.is_active
+FROM budget._budget_standing() AS s;
+
+REVOKE ALL ON budget.budget_status FROM PUBLIC;
+GRANT SELECT ON budget.budget_status TO budget_reader;
+COMMENT ON VIEW budget.budget_status IS
+'One row per budget and member with spend in the window that runs, and one for a budget that has none: limit, spent,
+held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total).';
+-- end views/budget_status.sql
+
+RESET search_path;

@@ -1,0 +1,130 @@
+-- Writers of the ledger wait for this short transaction.
+
+SET search_path = pg_catalog, pg_temp;
+
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+    DROP TRIGGER IF EXISTS budget_post_insert ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
+END
+$do$;
+
+-- begin compiled
+CREATE OR REPLACE FUNCTION budget._drift()
+RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN; -- the day is summed from the ledger: there is no balance that could differ
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
+COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of their ledger rows: none in this series.';
+
+-- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
+-- counts nothing from its instant, unless lapsing means spending.
+CREATE OR REPLACE FUNCTION budget._headroom(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    -- Holds that lapse up to this instant count nothing.
+    v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
+    v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
+    v_counted numeric := CASE WHEN p_hold.id IS NULL THEN 0 ELSE budget._counted(p_config, p_now, p_hold) END;
+    v_missing numeric;
+    v_freed record;
+    v_verdict budget.verdict;
+BEGIN
+    v_verdict.budget := 'daily';
+    v_verdict.limit_amount := p_config.emergency_kill;
+    v_verdict.resets_at := v_window.ends_at;
+
+    SELECT coalesce(sum(l.cost), 0)
+    INTO v_verdict.current_total
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= v_window.starts_at
+        AND l.created_at < v_window.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > v_lapsed);
+    v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
+
+    -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
+    v_missing := p_amount - v_counted - v_verdict.remaining;
+    v_verdict.can_proceed := v_missing <= 0 OR (p_hold.id IS NOT NULL AND p_amount <= v_counted);
+    IF v_verdict.can_proceed THEN
+        v_verdict.reason := 'granted';
+    ELSIF p_amount > v_verdict.limit_amount THEN
+        v_verdict.reason := 'too_large';
+    ELSE
+        v_freed := budget._freed(
+            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
+        );
+        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
+    END IF;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._headroom(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
+own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
+
+-- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
+-- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
+RETURNS timestamptz
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_lock = 'table' THEN
+        LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+        PERFORM pg_advisory_xact_lock(8099550711184319860);
+    END IF;
+    RETURN budget._now();
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
+            USING ERRCODE = '55P03',
+            DETAIL = format('Waited for the %s lock of the ledger public.cost_tracking.', p_lock),
+            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
+'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision, read under the lock. What is asked for (the time of the hold, where one is extended) chooses the
+locks in series that have many. Errors: 55P03.';
+-- end compiled
+
+RESET search_path;

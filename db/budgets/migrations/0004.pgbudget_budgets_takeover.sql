@@ -1,0 +1,203 @@
+-- depends: 0003.pgbudget_budgets_functions
+-- From here on every writer of the ledger keeps the balances, and decisions read them. Writers wait for this short
+-- transaction, which sums the day once.
+
+SET search_path = pg_catalog, pg_temp;
+
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+    CREATE OR REPLACE TRIGGER budget_post_insert
+    AFTER INSERT ON public.cost_tracking
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION budget._post();
+
+    CREATE OR REPLACE TRIGGER budget_post_update
+    AFTER UPDATE ON public.cost_tracking
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION budget._post();
+
+    CREATE OR REPLACE TRIGGER budget_post_delete
+    AFTER DELETE ON public.cost_tracking
+    REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION budget._post();
+
+    CREATE OR REPLACE TRIGGER budget_post_truncate
+    AFTER TRUNCATE ON public.cost_tracking
+    FOR EACH STATEMENT EXECUTE FUNCTION budget._forget_balances();
+
+    PERFORM budget._rebuild(budget._read_config(), b.name) FROM budget.budgets AS b;
+END
+$do$;
+
+-- begin functions/_internal/_serialise.sql
+-- Each balance that a decision depends on is locked, in one order. The advisory lock is shared among these decisions; it
+-- keeps out a call of the core series that was under way when this one was applied, and the other way round. Where the
+-- wait has led into the next window, that one is locked too.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+)
+RETURNS timestamptz
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_config budget._config;
+    v_match record;
+    v_now timestamptz;
+    v_ends_at timestamptz;
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock_shared(8099550711184319860);
+    v_config := budget._read_config();
+    v_now := budget._now();
+    LOOP
+        v_ends_at := 'infinity';
+        FOR v_match IN
+            SELECT m.* FROM budget._matching(v_config, p_service_name, p_metadata, coalesce(p_hold_at, v_now)) AS m
+        LOOP
+            PERFORM
+            FROM budget.balances AS b
+            WHERE b.budget = v_match.budget AND b.member = v_match.member AND b.starts_at = v_match.starts_at
+            FOR NO KEY UPDATE;
+            IF NOT FOUND AND NOT budget._open_balance(
+                v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at
+            ) THEN
+                PERFORM
+                FROM budget.balances AS b
+                WHERE b.budget = v_match.budget AND b.member = v_match.member AND b.starts_at = v_match.starts_at
+                FOR NO KEY UPDATE;
+            END IF;
+            v_ends_at := least(v_ends_at, v_match.ends_at);
+        END LOOP;
+        v_now := budget._now();
+        EXIT WHEN p_hold_at IS NOT NULL OR v_now < v_ends_at;
+    END LOOP;
+    RETURN v_now;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
+            USING ERRCODE = '55P03',
+            DETAIL = 'Waited for the balance of a budget, or for the ledger public.cost_tracking.',
+            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
+'Locks the balances that a request depends on until the end of the transaction, with ROW EXCLUSIVE on the ledger and a
+shared advisory lock 8099550711184319860; p_lock makes no difference. Returns the instant of the decision, read under
+the locks. Errors: 55P03.';
+-- end functions/_internal/_serialise.sql
+
+-- begin functions/_internal/_headroom.sql
+-- All matching budgets must have room. Granted, the verdict is the day's; refused, that of the budget that keeps the
+-- caller waiting longest. Who asks for nothing is refused by the day alone.
+CREATE OR REPLACE FUNCTION budget._headroom(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_match record;
+    v_missing numeric;
+    v_freed record;
+    v_one budget.verdict;
+    v_verdict budget.verdict;
+BEGIN
+    FOR v_match IN
+        SELECT m.*
+        FROM budget._matching(
+            p_config,
+            p_service_name,
+            CASE WHEN p_hold.id IS NULL THEN p_metadata ELSE budget._request(p_hold.metadata) END,
+            coalesce(p_hold.created_at, p_now)
+        ) AS m
+    LOOP
+        v_one := NULL;
+        v_one.budget := v_match.budget;
+        v_one.limit_amount := v_match.limit_amount;
+        v_one.resets_at := nullif(v_match.ends_at, 'infinity');
+        v_one.current_total := budget._balance(
+            p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+        );
+        v_one.remaining := v_one.limit_amount - v_one.current_total;
+
+        -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
+        v_missing := p_amount - v_counted - v_one.remaining;
+        v_one.can_proceed := v_missing <= 0
+            OR (p_hold.id IS NOT NULL AND p_amount <= v_counted)
+            OR v_match.enforcement = 'warn'
+            OR (p_amount = 0 AND v_match.budget <> 'daily');
+        IF v_one.can_proceed THEN
+            v_one.reason := 'granted';
+        ELSIF p_amount > v_one.limit_amount THEN
+            v_one.reason := 'too_large';
+        ELSE
+            v_freed := budget._freed(
+                v_missing, p_now, v_match.starts_at, v_match.ends_at, p_hold.id, p_config.on_expiry,
+                v_match.dimension, v_match.member
+            );
+            v_one.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+            v_one.retry_at := least(v_one.resets_at, v_freed.enough_at);
+        END IF;
+
+        IF v_verdict.budget IS NULL
+            OR (v_one.can_proceed AND v_verdict.can_proceed AND v_one.budget = 'daily')
+            OR (NOT v_one.can_proceed AND v_verdict.can_proceed)
+            OR (
+                NOT v_one.can_proceed
+                AND coalesce(v_one.retry_at, 'infinity') > coalesce(v_verdict.retry_at, 'infinity')
+            )
+        THEN
+            v_verdict := v_one;
+        END IF;
+    END LOOP;
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._headroom(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'Is there room for the amount in all budgets that it belongs to? For a new hold (p_hold null) in the windows of p_now,
+for a hold that is extended in its own windows, where its amount counts once.';
+-- end functions/_internal/_headroom.sql
+
+-- begin functions/_internal/_drift.sql
+CREATE OR REPLACE FUNCTION budget._drift()
+RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT a.budget, a.member, a.starts_at, a.amount, s.amount
+    FROM budget.balances AS a
+    INNER JOIN budget.budgets AS b ON a.budget = b.name
+    CROSS JOIN LATERAL budget._ledger_sum(b.dimension, a.member, a.starts_at, a.ends_at) AS s (amount)
+    WHERE s.amount <> a.amount
+    ORDER BY a.budget, a.member, a.starts_at;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
+COMMENT ON FUNCTION budget._drift() IS 'The balances that are not the sum of their ledger rows. None when healthy.';
+-- end functions/_internal/_drift.sql
+
+RESET search_path;
