@@ -88,7 +88,8 @@ def endpoint(server: Server) -> Endpoint:
 def _load_chain(*, host: str, port: int, user: str, password: str | None, dbname: str, **_: object) -> None:
     from pgbudget.migrations import migrate  # noqa: PLC0415 - tests that need no database run without the extra `cli`
 
-    migrate(make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname))
+    dsn = make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname)
+    migrate(dsn, series=os.environ.get("SERIES", "core"))
 
 
 template = factories.postgresql_noproc(depends_on="endpoint", load=[_load_chain])

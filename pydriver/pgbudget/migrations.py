@@ -166,7 +166,7 @@ def script(series: str = "core", *, single_transaction: bool = False) -> str:
         single_transaction: for editors that send a file as one batch, which is one transaction: indexes are built
             plainly, because CONCURRENTLY cannot be in one. Else the file is for psql, and stops at the first error.
     """
-    chain = "\n".join(Path(migration.path).read_text() for migration in topological_sort(_read(series)))
+    chain = "\n".join(Path(migration.path).read_text() for migration in topological_sort(_own(series)))
     if single_transaction:
         return _ONE_BATCH.format(series=series, chain=_CONCURRENTLY.sub(r"\1", chain))
     return _FOR_PSQL.format(series=series, chain=chain)
@@ -200,8 +200,12 @@ def rollback(
     """
     if count is not None and count < 0:
         raise ValueError("count must not be negative")
-    migrations = _read(series)
+    migrations = _own(series)
+    above = [other for other in known_series() if series == "core" and other != series]
     with _exclusive(dsn, lock_wait_seconds) as backend:
+        for other in above:
+            if list(backend.to_rollback(_own(other))):
+                raise BudgetError(f"series {other} is built on {series}", hint=f"Roll back series {other} first.")
         applied = list(backend.to_rollback(migrations))
         todo = applied if all or count is None else applied[:count]
         missing = [m.id for m in todo if not Path(m.path).with_suffix(".rollback.sql").is_file()]
@@ -215,10 +219,16 @@ def rollback(
 
 
 def _read(series: str) -> Any:
-    migrations = read_migrations(escape(str(series_dir(series) / "migrations")))
-    if not migrations:
+    """A series with what it builds on: every other one depends on core."""
+    migrations = read_migrations(*(escape(str(series_dir(each) / "migrations")) for each in {"core": 0, series: 0}))
+    if not names(series):
         raise ValueError(f"series {series!r} has no migrations")
     return migrations
+
+
+def _own(series: str) -> Any:
+    migrations = _read(series)
+    return migrations.filter(lambda migration: migration.id in names(series))
 
 
 def _run(operation: Callable[[Any], None], migration: Any, on_step: OnStep | None) -> None:
@@ -395,7 +405,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.connection.execute(sql.SQL("GRANT budget_caller TO {}").format(sql.Identifier(role)))
 
     def drop_bookkeeping_if_ours(self) -> None:
-        ours = [m.id for series in known_series() for m in _read(series)]
+        ours = [name for series in known_series() for name in names(series)]
         with self.connection.transaction():
             self.connection.execute("LOCK TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
             if self._value(
