@@ -224,15 +224,17 @@ def _burn_lines(frame: Frame, now: datetime, console: Console) -> Iterator[Text]
 
 def _prophecy(frame: Frame, now: datetime, width: int) -> Text:
     burn, status = frame.burn, frame.status
+    met = burn.met_at is not None and burn.met_at <= now + timedelta(seconds=1)
     if not burn.per_hour or not burn.since:
-        return Text("  nothing was spent in the last hours", style="dim")
+        calm = Text("  nothing was spent in the last hours", style="dim")
+        return calm.append("; the limit is met", style="not dim bold red") if met else calm
     cents = round(burn.per_hour, 2)
     rate = f"  {amount(cents) if cents else 'less than 0.01'} an hour since {clock(burn.since, now)}"
     if status.emergency_kill is None:
         fate, style = "there is no limit to be met", ""
     elif not burn.met_at:
         fate, style = "the day ends before the limit is met", "green"
-    elif burn.met_at <= now + timedelta(seconds=1):
+    elif met:
         fate, style = "the limit is met", "bold red"
     else:
         fate, style = f"at this rate the limit is met at {clock(burn.met_at, now)}", "bold yellow"
