@@ -353,7 +353,8 @@ CREATE FUNCTION budget._lock_hold(p_reservation_id uuid) RETURNS public.cost_tra
 
 -- Name: FUNCTION _lock_hold(p_reservation_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._lock_hold(p_reservation_id uuid) IS 'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+COMMENT ON FUNCTION budget._lock_hold(p_reservation_id uuid) IS 'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
+Errors: PB002 unknown, 55P03 lock wait.';
 
 -- Name: work_orders; Type: TABLE; Schema: public; Owner: -
 
@@ -693,8 +694,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 
 -- Name: check(numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -845,7 +846,7 @@ The room is looked for in the window that admitted the hold. A hold that asks fo
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
 PB005 broken configuration; 55P03 lock wait.
-Locks: the hold''s own row, then those of budget.reserve_advisory.';
+Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 
 -- Name: freeze(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1046,8 +1047,8 @@ Repeating it with the same amount gives the same outcome. over_limit: this spend
 while the configuration is broken. The spend is posted to the day that admitted the hold.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
 wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 
 -- Name: unfreeze(); Type: FUNCTION; Schema: budget; Owner: -
 

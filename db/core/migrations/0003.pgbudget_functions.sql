@@ -1029,6 +1029,8 @@ day for the service, or for the work order where one is given.';
 -- end functions/_internal/_reserve.sql
 
 -- begin functions/_internal/_lock_hold.sql
+-- The ledger first: whoever has to wait for a decision under the table lock does so before it reads anything, and
+-- without holding up others at its row, such as that decision's own transaction.
 CREATE OR REPLACE FUNCTION budget._lock_hold(p_reservation_id uuid)
 RETURNS public.cost_tracking
 LANGUAGE plpgsql
@@ -1038,6 +1040,7 @@ AS $function$
 DECLARE
     v_row public.cost_tracking;
 BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     SELECT l.*
     INTO v_row
     FROM public.cost_tracking AS l
@@ -1060,7 +1063,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._lock_hold(uuid) FROM PUBLIC;
 COMMENT ON FUNCTION budget._lock_hold(uuid) IS
-'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
+Errors: PB002 unknown, 55P03 lock wait.';
 -- end functions/_internal/_lock_hold.sql
 
 -- begin functions/_internal/_forbid.sql
@@ -1954,7 +1958,7 @@ The room is looked for in the window that admitted the hold. A hold that asks fo
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
 PB005 broken configuration; 55P03 lock wait.
-Locks: the hold''s own row, then those of budget.reserve_advisory.';
+Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 -- end functions/extend.sql
 
 -- begin functions/settle.sql
@@ -2016,8 +2020,8 @@ Repeating it with the same amount gives the same outcome. over_limit: this spend
 while the configuration is broken. The spend is posted to the day that admitted the hold.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
 wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/settle.sql
 
 -- begin functions/cancel.sql
@@ -2065,8 +2069,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/cancel.sql
 
 -- begin functions/record.sql
