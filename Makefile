@@ -13,7 +13,7 @@ export PG PG_BIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test mutants coverage check bench clean
+.PHONY: help demo test mutants coverage coverage-sql coverage-python check bench clean
 
 help: ## Show this help
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,15 +29,26 @@ test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' p
 mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
 	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
-coverage: .venv/with-test ## Show how much of the PL/pgSQL the tests run; needs Debian's PostgreSQL 15 with plpgsql_check
-	rm -rf build/coverage
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage \
-	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PROFILED) $(T)
-	$(BIN)/python -m tests.checkers.coverage build/coverage
+coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQL, on PostgreSQL 15 with plpgsql_check, and of the Python
 
+coverage-sql: .venv/with-test
+	rm -rf build/coverage/sql
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql \
+	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
+	$(BIN)/python -m tests.checkers.coverage build/coverage/sql
+
+coverage-python: .venv/with-test
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# What has to be run to run all of the one and of the other.
 WITH_PROFILER := /usr/lib/postgresql/15/bin
-PROFILED := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
-PROFILED += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
+SQL_TESTS := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
+SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
+PYTHON_TESTS := tests/driver tests/cli tests/embedded
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .
