@@ -30,6 +30,12 @@ def test_it_fits_and_nothing_moves_the_cursor(dsn: str, db: Connection, state: s
             assert raw == set(), look
 
 
+def test_no_terminal_is_too_narrow(dsn: str, db: Connection) -> None:
+    STATES["extreme"](db)
+    for look in LOOKS:
+        assert invoke(*look, dsn=dsn, width=6).code in (0, 1)
+
+
 PICTURES = {
     ("status", "over"): """
   ████████████████████████████████████████████████████████████████████████████

@@ -152,7 +152,7 @@ def print_figures(console: Console, figures: Mapping[str, object]) -> None:
     column = max(map(len, given), default=0) + 4
     for name, text in given.items():
         style = text.style if isinstance(text, Text) else ""
-        for number, line in enumerate(wrap(printable(text), console.width - column, break_on_hyphens=False)):
+        for number, line in enumerate(wrap(printable(text), max(8, console.width - column), break_on_hyphens=False)):
             console.print(Text.assemble((f"  {'' if number else name}".ljust(column), "dim"), (line, style)))
 
 

@@ -60,4 +60,4 @@ def _show(console: Console, check: Check) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, width - 4, break_on_hyphens=False)
+    return wrap(text, max(8, width - 4), break_on_hyphens=False)
