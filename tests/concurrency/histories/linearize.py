@@ -61,6 +61,8 @@ class Search:
         order: list[Call] = []
         longest = Result(False, [], root, 0)
         dead, nodes = set(), 0
+        if self._is_over(root) and is_final(first):
+            return longest._replace(found=True)
         while path and nodes < MOST_NODES:
             node, steps = path[-1]
             step = next(steps, None)

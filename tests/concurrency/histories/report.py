@@ -46,7 +46,7 @@ def ledger(state: State) -> list[str]:
 
 def why_not(search: Search, result: Result) -> list[str]:
     """The order as far as it goes, the state that it comes to, and why nothing can follow."""
-    since = min(calls[0].started for calls in search.clients if calls)
+    since = min((calls[0].started for calls in search.clients), default=0)
     lines = [f"After {len(result.order)} calls, of which the last are"]
     lines += [f"  {line(call, since)}" for call in result.order[-SHOWN:]]
     lines += ["the state is", *(f"  {one}" for one in ledger(result.node.state)), "and none of these can be next:"]
