@@ -67,6 +67,7 @@ class Client:
         self.promised: dict[UUID, list[Row | None]] = {}
         """What each row may be by the answers: one thing, but for holds that lapse and writes that are not durable."""
         self.sweeps: list[Sweep] = []
+        self.lost = 0
         self.doubt: Call | None = None
         self.answered, self.doubts, self.undone = Counter[str](), Counter[str](), Counter[str]()
         self._durable = settings.get("synchronous_commit") != "off"
@@ -86,6 +87,7 @@ class Client:
             with until_lost(), self.connected() as connection:
                 self.settle_doubt(connection)
                 self.work(connection, until)
+            self.lost += not until.is_set()
 
     def settle_doubt(self, connection: Connection) -> None:
         """Repeat the call that was under way when the connection was lost."""
@@ -182,6 +184,11 @@ class Load:
                 stop.set()
             for future in working:
                 future.result(SECONDS)
+
+    @property
+    def lost(self) -> int:
+        """How many connections were replaced."""
+        return sum(client.lost for client in self.clients)
 
     @property
     def answered(self) -> Counter[str]:
