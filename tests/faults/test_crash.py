@@ -24,7 +24,7 @@ from tests.race import Connection
 
 pytestmark = pytest.mark.xdist_group("durable")
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "6"))
 
 CLIENTS_BACKENDS = """SELECT pid FROM pg_stat_activity
                        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid"""
