@@ -115,11 +115,12 @@ LINTS = [
         "ALTER TABLE public.cost_tracking DROP CONSTRAINT cost_tracking_pkey",
     ),
     Lint(
-        "no two indexes of a table are the same",
+        "no two indexes of a table find by the same columns",
         f"""SELECT i.indexrelid::regclass, j.indexrelid::regclass
               FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
               JOIN pg_index AS j ON j.indrelid = i.indrelid AND j.indexrelid > i.indexrelid
-             WHERE {TABLES} AND i.indkey = j.indkey AND i.indclass = j.indclass""",
+             WHERE {TABLES} AND i.indclass = j.indclass
+               AND (i.indkey::smallint[])[0:i.indnkeyatts - 1] = (j.indkey::smallint[])[0:j.indnkeyatts - 1]""",
         "CREATE INDEX ON public.cost_tracking (created_at)",
     ),
     Lint(

@@ -408,6 +408,7 @@ def test_a_call_that_is_stopped_while_it_waits_leaves_nothing(
         for variant in ("reserve", "reserve_advisory"):
             throws_ok(caller, f"SELECT * FROM budget.{variant}(1, 'mine')", None, sqlstate)
     assert total(owner) == 97
+    caller.execute("RESET ALL")
     with caller.transaction(force_rollback=True):
         assert call(caller, "reserve", 1, "mine").can_proceed
 
