@@ -13,7 +13,7 @@ export PG PG_BIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test mutants coverage coverage-sql coverage-python check bench clean
+.PHONY: help demo test mutants soak coverage coverage-sql coverage-python check bench clean
 
 help: ## Show this help
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,14 @@ test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' p
 
 mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
 	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
+
+# The figures are committed: what the documents say of the load they took from there.
+HISTORIES ?= 100000
+SECONDS ?= 120
+
+soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (hours); SECONDS=30 HISTORIES=2000 for less
+	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak.json
+	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -n $(JOBS) -o faulthandler_timeout=0 tests/concurrency/histories $(T)
 
 coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQL, on PostgreSQL 15 with plpgsql_check, and of the Python
 

@@ -1,0 +1,36 @@
+"""The mixed load of `make soak`, for a few seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.concurrency.calls import empty_ledger, value
+from tests.concurrency.soak.load import run
+from tests.race import Connection
+
+
+def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: str) -> None:
+    report = run(dsn, clients=24, seconds=5)
+    assert list(report.faults()) == []
+    assert report.calls["granted"] > 20
+    assert report.calls["in_flight"] > 20, "nothing came near the limit"
+    assert report.looks > 10
+    assert {"PB002", "PB003", "PB004", "23505"} & report.errors.keys()
+
+
+# The fault that is told, and what is made wrong in which function.
+WRONG = {
+    "overshoot": ("budget._serialise", "IF p_lock = 'table' THEN", "IF true THEN NULL; ELSIF false THEN"),
+    "leaked": ("budget.cancel", "SET cost = 0,", "SET cost = CASE WHEN random() < 0.1 THEN l.cost ELSE 0 END,"),
+    "errors": ("budget.settle", "'over_limit', ", "'over_limit', 1 / floor(random() * 20)::integer || "),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_it_tells_what_is_wrong(db: Connection, dsn: str, fault: str) -> None:
+    function, old, new = WRONG[fault]
+    source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
+    assert old in source
+    db.execute(source.replace(old, new))
+    assert any(told.startswith(fault) for told in run(dsn, clients=24, seconds=2).faults())
+    empty_ledger(db)
