@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from pgbudget.embedded import Server
-from tests.bench.ledgers import SETTINGS, filesystem
+from tests.bench.ledgers import MEMORY_MIB, SETTINGS, filesystem
 from tests.bench.rounds import percentile
 
 
@@ -23,7 +23,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(MEMORY_MIB / 1024, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),

@@ -110,7 +110,8 @@ def _per_second(subjects: Row) -> Iterator[str]:
 
 
 def _spread(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
+    digits = ".2f" if spread.median >= 0.1 else ".2g"
+    return f"{spread.median:{digits}} ({spread.low:{digits}} to {spread.high:{digits}})"
 
 
 def _ms(us: float) -> str:
