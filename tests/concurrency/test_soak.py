@@ -20,17 +20,25 @@ def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: 
 
 # The fault that is told, and what is made wrong in which function.
 WRONG = {
-    "overshoot": ("budget._serialise", "IF p_lock = 'table' THEN", "IF true THEN NULL; ELSIF false THEN"),
-    "leaked": ("budget.cancel", "SET cost = 0,", "SET cost = CASE WHEN random() < 0.1 THEN l.cost ELSE 0 END,"),
-    "errors": ("budget.settle", "'over_limit', ", "'over_limit', 1 / floor(random() * 20)::integer || "),
+    "overshoot": (
+        "budget._reserve",
+        {
+            "budget._serialise(p_lock)": "budget._now()",
+            "IF v_verdict.can_proceed": "PERFORM pg_sleep(0.01); IF v_verdict.can_proceed",
+        },
+    ),
+    "leaked": ("budget.cancel", {"SET cost = 0,": "SET cost = CASE WHEN random() < 0.1 THEN l.cost ELSE 0 END,"}),
+    "errors": ("budget.settle", {"v_config := ": "v_total := 1 / floor(random() * 20)::integer; v_config := "}),
 }
 
 
 @pytest.mark.parametrize("fault", WRONG)
 def test_it_tells_what_is_wrong(db: Connection, dsn: str, fault: str) -> None:
-    function, old, new = WRONG[fault]
+    function, changes = WRONG[fault]
     source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
-    assert old in source
-    db.execute(source.replace(old, new))
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    db.execute(source)
     assert any(told.startswith(fault) for told in run(dsn, clients=24, seconds=2).faults())
     empty_ledger(db)

@@ -90,7 +90,7 @@ class View(NamedTuple):
 
 
 # What a commit changed, as far as it makes a reading stale.
-DECISION, LEDGER, ROW, CONFIG = "decision", "ledger", "row", "config"
+DECISION, LEDGER, ROW = "decision", "ledger", "row"
 
 
 @dataclass(frozen=True)
