@@ -73,3 +73,15 @@ def test_every_example_is_shown() -> None:
     programs |= {str(path.relative_to(ROOT)) for path in PAGE.parent.glob("python/*.py")}
     shown = {word for commands in SHOWN for word in commands.split() if word in programs}
     assert programs - shown == {"examples/node/supabase.mjs"}  # test_postgrest.py runs it
+
+
+def test_javascript_in_the_pages_is_that_of_an_example() -> None:
+    programs = [path.read_text("utf-8") for path in (ROOT / "examples" / "node").glob("*.mjs")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```(?:js|javascript)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ]
+    assert len(blocks) >= 2
+    assert [block for block in blocks if not any(block in program for program in programs)] == []

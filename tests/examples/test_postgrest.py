@@ -62,13 +62,6 @@ def test_the_program_prints_what_the_page_shows(hosted: str, node: None) -> None
     assert re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) == [printed]
 
 
-def test_the_pages_calls_are_the_programs() -> None:
-    blocks = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        assert block in PROGRAM.read_text("utf-8")
-
-
 @pytest.mark.parametrize("function", ["public.check_and_reserve_budget", "budget.reserve", "budget.reserve_advisory"])
 @pytest.mark.parametrize("role", ROLES)
 def test_the_service_role_alone_reserves(hosted: str, role: str, function: str) -> None:
