@@ -1,4 +1,5 @@
 // Guard calls through supabase-js; docs/postgrest.md says what the project must be configured with.
+import { randomUUID } from 'node:crypto'
 import { createClient } from '@supabase/supabase-js'
 
 const supabase = createClient(process.env.SUPABASE_URL, process.env.SUPABASE_SERVICE_ROLE_KEY)
@@ -26,7 +27,7 @@ const reasons = both.map((answer) => answer.data[0].reason).sort()
 console.log('reserved:', reasons.join(', '))
 
 // What is wrong is an error, with the SQLSTATE as its code.
-const unknown = await budget.rpc('cancel', { p_reservation_id: crypto.randomUUID() })
+const unknown = await budget.rpc('cancel', { p_reservation_id: randomUUID() })
 console.log('error:', unknown.error.code, unknown.error.message.replace(/[0-9a-f-]{36}/, '…'))
 
 // Whoever is not the service role is refused by the database itself.
