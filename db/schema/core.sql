@@ -253,6 +253,38 @@ CREATE FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric,
 
 COMMENT ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) IS 'Escalates the caps that the total has reached, and the row that took it above the limit.';
 
+-- Name: escalations; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.escalations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    work_order_id uuid,
+    trigger_type text NOT NULL,
+    reason text,
+    context jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    resolution_type text,
+    resolution_notes text,
+    resolved_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now(),
+    updated_at timestamp with time zone DEFAULT now()
+);
+
+-- Name: TABLE escalations; Type: COMMENT; Schema: public; Owner: -
+
+COMMENT ON TABLE public.escalations IS 'Created by pgbudget.';
+
+-- Name: _escalated(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._escalated() RETURNS SETOF public.escalations
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION _escalated(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
+
 -- Name: _forbid(public.cost_tracking, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) RETURNS void
@@ -1130,6 +1162,26 @@ COMMENT ON VIEW budget.daily_spend IS 'Spend per day (in the zone in force) and 
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
 
+-- Name: escalations; Type: VIEW; Schema: budget; Owner: -
+
+CREATE VIEW budget.escalations WITH (security_barrier='true') AS
+ SELECT id,
+    created_at,
+    trigger_type AS kind,
+    (context ->> 'severity'::text) AS severity,
+    (context ->> 'subject'::text) AS subject,
+    reason,
+    status,
+    work_order_id,
+    context
+   FROM budget._escalated() e(id, work_order_id, trigger_type, reason, context, status, resolution_type, resolution_notes, resolved_at, created_at, updated_at);
+
+-- Name: VIEW escalations; Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON VIEW budget.escalations IS 'What was escalated about the budget: refusals (budget_refused), caps that were reached (budget_daily_soft_cap,
+budget_daily_hard_cap, budget_emergency_kill), spend above the limit (budget_overrun), and who changed, froze and unfroze
+it (severity info). context has the figures, amounts as text.';
+
 -- Name: hourly_spend; Type: VIEW; Schema: budget; Owner: -
 
 CREATE VIEW budget.hourly_spend WITH (security_barrier='true') AS
@@ -1233,26 +1285,6 @@ COMMENT ON VIEW budget.status IS 'The day as it stands, one row. settled, held, 
 is (settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration
 config_error says what is wrong, the day is that of UTC and the limits are NULL. unknown_keys: keys of the limits
 that nothing enforces.';
-
--- Name: escalations; Type: TABLE; Schema: public; Owner: -
-
-CREATE TABLE public.escalations (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    work_order_id uuid,
-    trigger_type text NOT NULL,
-    reason text,
-    context jsonb NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    resolution_type text,
-    resolution_notes text,
-    resolved_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now(),
-    updated_at timestamp with time zone DEFAULT now()
-);
-
--- Name: TABLE escalations; Type: COMMENT; Schema: public; Owner: -
-
-COMMENT ON TABLE public.escalations IS 'Created by pgbudget.';
 
 -- Name: proposer_configs; Type: TABLE; Schema: public; Owner: -
 
@@ -1402,6 +1434,11 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdi
 -- Name: FUNCTION _escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _escalated(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
 
 -- Name: FUNCTION _forbid(p_row public.cost_tracking, p_operation text, p_given text); Type: ACL; Schema: budget; Owner: -
 
@@ -1672,6 +1709,10 @@ GRANT ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, 
 -- Name: TABLE daily_spend; Type: ACL; Schema: budget; Owner: -
 
 GRANT SELECT ON TABLE budget.daily_spend TO budget_reader;
+
+-- Name: TABLE escalations; Type: ACL; Schema: budget; Owner: -
+
+GRANT SELECT ON TABLE budget.escalations TO budget_reader;
 
 -- Name: TABLE hourly_spend; Type: ACL; Schema: budget; Owner: -
 

@@ -16,7 +16,7 @@ OURS = """(
 )"""
 INTERNAL = "starts_with(p.proname, '_')"
 # What the views call runs with the reader's rights.
-OF_VIEWS = "p.proname IN ('_reading', '_window')"
+OF_VIEWS = "p.proname IN ('_escalated', '_reading', '_window')"
 TABLES = """c.oid IN (
     'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.proposer_configs'::regclass,
     'public.system_config'::regclass, 'public.work_orders'::regclass
@@ -193,6 +193,7 @@ def test_internal_functions_are_refused_to_every_role(hosted: Connection) -> Non
     ]
     assert {role for role, _ in allowed} == {"reader"}
     assert sorted(statement.split("(")[0] for _, statement in allowed) == [
+        "SELECT budget._escalated",
         "SELECT budget._reading",
         "SELECT budget._window",
     ]

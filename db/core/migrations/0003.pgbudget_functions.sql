@@ -13,7 +13,7 @@ BEGIN
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_reading', '_window'))
+            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_escalated', '_reading', '_window'))
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
@@ -2922,6 +2922,50 @@ COMMENT ON VIEW budget.daily_spend IS
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
 -- end views/daily_spend.sql
+
+-- begin functions/_internal/_escalated.sql
+-- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from us:
+-- an error, not a part.
+CREATE OR REPLACE FUNCTION budget._escalated()
+RETURNS SETOF public.escalations
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN QUERY SELECT e.* FROM public.escalations AS e WHERE e.trigger_type LIKE 'budget\_%';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._escalated() TO budget_reader;
+COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
+-- end functions/_internal/_escalated.sql
+
+-- begin views/escalations.sql
+CREATE OR REPLACE VIEW budget.escalations
+WITH (security_barrier = true) AS
+SELECT
+    e.id,
+    e.created_at,
+    e.trigger_type AS kind,
+    e.context ->> 'severity' AS severity,
+    e.context ->> 'subject' AS subject,
+    e.reason,
+    e.status,
+    e.work_order_id,
+    e.context
+FROM budget._escalated() AS e;
+
+REVOKE ALL ON budget.escalations FROM PUBLIC;
+GRANT SELECT ON budget.escalations TO budget_reader;
+COMMENT ON VIEW budget.escalations IS
+'What was escalated about the budget: refusals (budget_refused), caps that were reached (budget_daily_soft_cap,
+budget_daily_hard_cap, budget_emergency_kill), spend above the limit (budget_overrun), and who changed, froze and unfroze
+it (severity info). context has the figures, amounts as text.';
+-- end views/escalations.sql
 
 -- begin views/hourly_spend.sql
 -- The outer join is as in daily_spend: an hour without spend is a row too, and forced row security makes it fail.
