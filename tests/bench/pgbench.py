@@ -107,7 +107,7 @@ def processor_us(pid: int) -> float:
 
 
 def _read(log: list[str], transactions: int) -> tuple[float, list[int]]:
-    """What the log says: client, number of its transaction, latency in µs, script, end in s and µs; it counts from 1."""
+    """What the log says: client, number of its transaction from 1, latency in µs, script, when it ended in s and µs."""
     rows = [[int(field) for field in line.split()[:6]] for line in log]
     rows = [row for row in rows if WARM_UP < row[1] <= WARM_UP + transactions]
     latencies = [row[2] for row in rows]

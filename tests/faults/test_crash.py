@@ -71,7 +71,7 @@ STRIKES: dict[str, Callable[[Server, Connection, random.Random], None]] = {
 @pytest.mark.parametrize("killed", STRIKES)
 def test_what_was_answered_survives_a_kill(server: Server, killed: str, seed: int) -> None:
     dice = random.Random(f"{killed} {seed}")  # noqa: S311
-    load = Load(server.dsn(), f"{killed} {seed}", [DURABLE[seed % len(DURABLE)]])
+    load = Load(server.dsn(), f"{killed} {seed}", [DURABLE[seed % len(DURABLE)]], {"disk"} if "disk" in killed else ())
     with psycopg.connect(server.dsn(), autocommit=True) as watch, load.running():
         time.sleep(dice.uniform(0.05, 0.35))
         STRIKES[killed](server, watch, dice)

@@ -148,6 +148,7 @@ def test_an_asynchronous_standby_lacks_the_last_answers_and_what_callers_know_ma
         for function, argument in (("settle", 25), ("cancel", "failed"), ("extend", 26)):
             fails(promoted, "PB002", function, lost, argument)
 
+        fails(promoted, "PB003", "record", 20, "worker", p_id=settled)  # it is there: to be settled
         for _ in range(2):  # repeating it is harmless
             assert call(promoted, "settle", settled, 20).actual_cost == 20
             assert call(promoted, "cancel", cancelled).status == "cancelled"

@@ -113,7 +113,7 @@ def test_a_reservation_whose_session_idles_until_the_server_ends_it(
 def test_a_crowd_short_of_time(dsn: str) -> None:
     """What is answered is done. What ends with an error is not, wherever in the call it came."""
     hasty: tuple[Settings, ...] = ({"lock_timeout": "1ms"}, {"statement_timeout": "2ms"}, {"statement_timeout": "5ms"})
-    load = Load(dsn, "short of time", hasty)
+    load = Load(dsn, "short of time", hasty, {"lock", "time"})
     with load.running(again=True):
         until(lambda: min(load.undone["lock"], load.undone["time"]) > 50, "time to be short")
         until(lambda: load.answered.total() > 200, "answers")

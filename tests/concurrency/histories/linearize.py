@@ -123,7 +123,7 @@ def is_stale(call: Call, last: Call, before: State, after: State) -> bool:
     """What the call had read before the last commit, it would have to read again."""
     restarts_at, row_id = call.operation.restarts_at, call.operation.id
     return (
-        (DECISION in restarts_at and last.decided)
+        not restarts_at.isdisjoint(last.locks)
         or (LEDGER in restarts_at and before.rows is not after.rows)
         or (ROW in restarts_at and before.get(row_id) != after.get(row_id))
     )
@@ -142,5 +142,5 @@ def look(call: Call, state: State, seen: Seen) -> Seen:
 
 def instants(call: Call, state: State) -> list[int]:
     """What time the call may have taken it to be, as far as it makes a difference."""
-    earliest = max(call.started, state.decided_at) if call.operation.decides else call.started
+    earliest = max(call.started, state.decided_at) if DECISION in call.operation.restarts_at else call.started
     return [earliest, *(expires for expires, _, _ in state.holds if earliest < expires <= call.ended)]
