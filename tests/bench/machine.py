@@ -18,7 +18,7 @@ from tests.bench.rounds import percentile
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, kernel, and how busy all of it was when the run began."""
+    """Processor, memory, kernel, how busy all of it was when the run began, and who goes first (chrt of util-linux)."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
         "processor": cpu[1] if cpu else platform.machine(),
@@ -26,6 +26,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(MEMORY_MIB / 1024, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "scheduling": "normal" if os.sched_getscheduler(0) == os.SCHED_OTHER else "before all else",
         "load_before": round(os.getloadavg()[0], 2),
     }
 

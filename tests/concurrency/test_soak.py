@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.concurrency.calls import empty_ledger, value
-from tests.concurrency.soak.load import run
-from tests.race import Connection
+from tests.concurrency.soak.load import MOST_GROWTH_KIB, run
+from tests.concurrency.soak.watching import Watch
+from tests.conftest import Connect
+from tests.race import Connection, until
 
 
 def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: str) -> None:
@@ -42,3 +44,13 @@ def test_it_tells_what_is_wrong(db: Connection, dsn: str, fault: str) -> None:
     db.execute(source)
     assert any(told.startswith(fault) for told in run(dsn, clients=24, seconds=2).faults())
     empty_ledger(db)
+
+
+def test_memory_that_a_backend_keeps_is_seen(connect: Connect, db: Connection) -> None:
+    backend = connect()
+    with Watch(db, [backend.info.backend_pid], warm_up=0.3) as watch:
+        until(lambda: watch.warm, "the warm-up to be over")
+        backend.execute("SELECT set_config('pgbudget_test.kept', repeat('x', 40000000), false)")
+        until(lambda: watch.growth_kib > MOST_GROWTH_KIB, "the growth to be seen")
+        backend.execute("RESET pgbudget_test.kept")
+    assert watch.growth_kib > MOST_GROWTH_KIB, "the most counts, not the last"
