@@ -11,6 +11,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -33,9 +34,7 @@ CLIENTS_BACKENDS = """SELECT pid FROM pg_stat_activity
 @pytest.fixture
 def server(durable: Server) -> Server:
     """The server with an empty ledger; running, however the test before ended."""
-    try:
-        print("process", durable.pid)
-    except EmbeddedError:
+    with suppress(EmbeddedError):  # it is running already
         durable.start()
     await_recovery(durable.dsn())
     with psycopg.connect(durable.dsn(), autocommit=True) as connection:
