@@ -25,7 +25,7 @@ NOW = datetime(2025, 10, 31, 15, 20, tzinfo=timezone.utc)
 SERVICES = {
     "code review": ("1.20", 18),
     "summaries": ("0.40", 26),
-    "triage <beta>": ("0.25", 9),
+    "triage": ("0.25", 9),
     "search": ("0.05", 40),
 }
 """What a call of each costs, about, and how many a day make."""

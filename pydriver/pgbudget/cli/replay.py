@@ -147,7 +147,7 @@ def replay(
         raise click.UsageError(f"the log lacks what {lacking} needs: see the columns in pgbudget replay --help")
     settings: dict[str, object] = {
         "timezone": timezone,
-        "reservation_ttl": f"{ttl.total_seconds():f} seconds",
+        "reservation_ttl": f"{ttl.total_seconds():.6g} seconds",
         "on_expiry": on_expiry,
         **({} if soft is None else {"daily_soft_cap": soft}),
         **({} if hard is None else {"daily_hard_cap": hard}),

@@ -213,6 +213,8 @@ def _money(fields: Mapping[str, str], name: str) -> Decimal | None:
         return None
     if not 0 <= amount < _MOST_MONEY:
         raise _FaultError(f"{name} {fields[name]!r} is not an amount from 0 to below 1e15")
+    if amount == round(amount, 12):
+        return amount
     with localcontext() as context:
         context.prec = 40
         return amount.quantize(Decimal("1e-12"), rounding=ROUND_CEILING)
