@@ -125,8 +125,9 @@ def replay(
       complexity_score      for tier; with hard_stop_required if there is one
       max_output_tokens     for tokens; with proposer and input_tokens
       duration_s or ended   when the call ended; else --duration
-    The rule history takes any of these until a service has a history.
-    Times without an offset are UTC. Prices are those of --dsn's own table proposer_configs, and --price.
+
+    The rule history takes any of these until a service has a history. Times without an offset are UTC. Prices are
+    those of the table proposer_configs in --dsn's own database, and of --price.
 
     \b
     Examples:

@@ -136,11 +136,9 @@ def replay_page(log: Log, plan: Plan, figures: Sequence[Figures]) -> str:
 
 
 def _labels(names: Sequence[str]) -> list[tuple[int, str]]:
-    """Choose at most five, the first and the last among them; each text once."""
-    last = len(names) - 1
-    numbers = sorted({round(last * part / 4) for part in range(5)}) if last > 3 else range(last + 1)  # noqa: PLR2004
+    """Choose the first, the last and the one between: what fits a phone. Each text once."""
     chosen: dict[str, int] = {}
-    for number in numbers:
+    for number in (0, len(names) // 2, len(names) - 1):
         chosen.setdefault(names[number], number)
     return [(number, name) for name, number in chosen.items()]
 
@@ -153,23 +151,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        printable=printable, amount=amount, cents=_cents, brief=_brief, span=span, minute=_minute
-    )
+    environment.filters.update(printable=printable, amount=amount, cents=_cents, span=span, minute=_minute)
     return environment
 
 
 def _cents(value: Decimal | None) -> str:
     """Return an amount in cents; what is smaller in full, so that it is not shown as nothing."""
     return amount(None if value is None else round(value, 2) or value)
-
-
-def _brief(value: Decimal) -> str:
-    """Return an amount in a few characters, for the labels of a chart."""
-    for power, unit in ((15, "P"), (12, "T"), (9, "G"), (6, "M")):
-        if value >= 10**power:
-            return f"{value / 10**power:.4g} {unit}"
-    return _cents(value)
 
 
 def _minute(at: datetime) -> str:
