@@ -57,25 +57,25 @@ def test_every_history_has_an_order(db: Connection, crowd: Callable[[int], Crowd
         pytest.fail(story(history, list(faults(history))), pytrace=False)
 
 
-# A function, and what is changed in it.
+LOCK = "v_now := budget._serialise(p_lock);"
+LOOK = "SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;"
+
+# What is changed in which function.
 BROKEN = {
     "no decision lock": ("budget._serialise", {"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"}),
     "the sum before the lock": (
         "budget._reserve",
         {
-            "v_now := budget._serialise(p_lock);": "",
-            "        IF v_verdict.can_proceed THEN": (
-                "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed THEN"
-            ),
-            "v_config := budget._require_config();": "v_now := budget._now(); v_config := budget._require_config();",
+            LOCK: "v_now := budget._now();",
+            "        IF v_verdict.can_proceed": "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed",
         },
     ),
-    "no lock of the hold's row": ("budget._lock_hold", {"FOR NO KEY UPDATE": ""}),
+    "the id looked up before the lock": ("budget._reserve", {LOOK: "NULL;", LOCK: f"{LOOK} {LOCK}"}),
 }
 
 
 @pytest.mark.parametrize(("function", "changes"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_guard_is_found_in_no_time(
+def test_a_broken_guard_is_found(
     db: Connection, crowd: Callable[[int], Crowd], function: str, changes: dict[str, str]
 ) -> None:
     source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
