@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.states import STATES
 from tests.report.browser import overflow, print_pdf, screenshot
+from tests.rows import reserve
 
 Connection = psycopg.Connection[Any]
 Write = Callable[..., Path]
@@ -18,6 +19,8 @@ Write = Callable[..., Path]
 
 @pytest.mark.parametrize("state", ["healthy", "broken", "extreme"])
 def test_it_fits_a_phone_and_a_desk(db: Connection, write: Write, state: str) -> None:
+    call(db, "settle", reserve(db, 2, "x" * 200), 1)
+    reserve(db, 1, "y" * 200)
     STATES[state](db)
     assert overflow(write(), 360, 1200) == [(0, []), (0, [])]
 
