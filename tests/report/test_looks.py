@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.states import STATES
 from tests.report.browser import overflow, print_pdf, screenshot
-from tests.rows import reserve
+from tests.rows import call, reserve
 
 Connection = psycopg.Connection[Any]
 Write = Callable[..., Path]

@@ -132,7 +132,7 @@ def replay(
     \b
     Examples:
       pgbudget replay calls.csv --limit 50 --limit 100
-      pgbudget replay calls.csv --limit 100 --ttl 15m --rule logged --out replay.html
+      pgbudget replay calls.csv --ttl 15m --rule logged --out replay.html
       pgbudget replay calls.csv --price gpt-4o=0.0000025,0.00001 --json
     """
     from pgbudget import replay as replaying  # noqa: PLC0415 - only this command needs it
