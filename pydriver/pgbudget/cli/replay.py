@@ -120,13 +120,14 @@ def replay(
 
     \b
     Columns: time, service, and
-      actual                or proposer, input_tokens, output_tokens; empty: failed
+      actual                or proposer, input_tokens and output_tokens
       estimate              for the rule logged
       complexity_score      for tier; with hard_stop_required if there is one
       max_output_tokens     for tokens; with proposer and input_tokens
       duration_s or ended   when the call ended; else --duration
 
-    The rule history takes any of these until a service has a history. Times without an offset are UTC. Prices are
+    A call without its actual cost failed, and cost nothing. The rule history takes any of the estimates until a
+    service has a history. Times without an offset are UTC. Prices are
     those of the table proposer_configs in --dsn's own database, and of --price.
 
     \b
