@@ -99,7 +99,7 @@ class Facts:
     services: list[Service]
     holds: list[Hold]
     accuracy: list[Accuracy] | None
-    escalations: list[Escalation] | None
+    escalations: list[Escalation]
     unpriced: list[str] | None
     """Active proposers without a price: no estimate can be made for them."""
 
@@ -157,12 +157,10 @@ ORDER BY sum(abs(e.estimate - l.cost)) DESC NULLS LAST, l.service_name
 """
 _ESCALATIONS = """
 SELECT
-    e.created_at, e.trigger_type AS kind, e.context ->> 'severity' AS severity, e.status, e.reason,
-    count(*) OVER () AS total
-FROM public.escalations AS e
+    e.created_at, e.kind, e.severity, e.status, e.reason, count(*) OVER () AS total
+FROM budget.escalations AS e
 WHERE
-    e.trigger_type LIKE 'budget%%'
-    AND e.created_at >= %(first)s::timestamp AT TIME ZONE %(timezone)s::text
+    e.created_at >= %(first)s::timestamp AT TIME ZONE %(timezone)s::text
     AND e.created_at < (%(last)s::timestamp + interval '1 day') AT TIME ZONE %(timezone)s::text
 ORDER BY e.created_at DESC, e.id
 LIMIT %(most)s
@@ -180,10 +178,10 @@ ORDER BY p.name
 
 
 def read_facts(connection: Connection, days: int) -> Facts:
-    """Read the last so many days, today included, from `budget.status`, `daily_spend` and `open_holds`.
+    """Read the last so many days, today included, from `budget.status`, `daily_spend`, `open_holds`, `escalations`.
 
-    The ledger, the escalations and the proposers are read where the role may: SELECT on `public.cost_tracking`,
-    `public.escalations` and `public.proposer_configs`.
+    The ledger and the proposers are read where the role may: SELECT on `public.cost_tracking` and
+    `public.proposer_configs`.
 
     Args:
         connection: in autocommit mode; its next transactions are read-only.
@@ -212,7 +210,7 @@ def read_facts(connection: Connection, days: int) -> Facts:
             services=_rows(connection, Service, _SERVICES, asked),
             holds=_rows(connection, Hold, _HOLDS, asked),
             accuracy=_allowed(connection, Accuracy, _ACCURACY, asked),
-            escalations=_allowed(connection, Escalation, _ESCALATIONS, asked),
+            escalations=_rows(connection, Escalation, _ESCALATIONS, asked),
             unpriced=_unpriced(connection),
         )
 

@@ -101,7 +101,6 @@ def report_page(facts: Facts) -> str:
                 table
                 for table, rows in (
                     ("public.cost_tracking", facts.accuracy),
-                    ("public.escalations", facts.escalations),
                     ("public.proposer_configs", facts.unpriced),
                 )
                 if rows is None
