@@ -56,7 +56,7 @@ coverage-python: .venv/with-test
 WITH_PROFILER := /usr/lib/postgresql/15/bin
 SQL_TESTS := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
 SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
-PYTHON_TESTS := tests/driver tests/cli tests/embedded
+PYTHON_TESTS := tests/driver tests/cli tests/embedded tests/replay tests/report
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .
