@@ -54,13 +54,13 @@ PICTURES = {
   ■ free       -
 """,
     ("limits", "empty"): """
-  daily_soft_cap   20.00
-  daily_hard_cap   50.00
-  emergency_kill   100.00   the limit, which no reservation passes
+  daily_soft_cap   20.00   escalates, refuses nothing
+  daily_hard_cap   50.00   escalates, refuses nothing
+  emergency_kill   100.00   the limit
   timezone         UTC
   reservation_ttl  1:00:00   how long a hold counts
   on_expiry        release   what becomes of a lapsed hold's money
-  exempt_services  architect
+  exempt_services  architect   refused by a freeze alone
 """,
     ("holds", "frozen"): """
 service, hold                         estimate  open for  lapses in

@@ -77,7 +77,7 @@ def app() -> None:
 
     \b
     First steps:
-      pgbudget demo                        see the race, and its end
+      pgbudget demo                        the race and its end (extra embedded)
       pgbudget migrate --dsn postgresql://user@host/db
       export DATABASE_URL=postgresql://user@host/db
       pgbudget doctor                      is everything as it should be?
