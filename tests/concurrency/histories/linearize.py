@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tests.concurrency.histories.operations import DECISION, LEDGER, ROW, Call, View
 from tests.concurrency.histories.state import Config, Row, State
 
-MOST_NODES = 100_000
+MOST_NODES = 300_000
 """A search that goes on longer has failed as well: in a history that is right it takes about a node for each call."""
 
 
