@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from tests import rows
 from tests.faults import promises
@@ -104,6 +105,9 @@ class Client:
         except psycopg.Error as error:
             if (lack := lacked(error)) not in self._lacking:
                 raise
+            while connection.info.transaction_status != TransactionStatus.IDLE:
+                with suppress(psycopg.errors.QueryCanceled):  # there was no time for a ROLLBACK either
+                    connection.rollback()
             self._note([call.before])
             self.undone[lack] += 1
         self.doubt = None
