@@ -2925,8 +2925,8 @@ is keep, a lapsed hold stands in settled and in expired.';
 -- end views/daily_spend.sql
 
 -- begin functions/_internal/_escalated.sql
--- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from us, it
--- is an error, not a part.
+-- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from
+-- us, it is an error, not a part.
 CREATE OR REPLACE FUNCTION budget._escalated()
 RETURNS SETOF public.escalations
 LANGUAGE plpgsql

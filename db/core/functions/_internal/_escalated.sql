@@ -1,5 +1,5 @@
--- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from us, it
--- is an error, not a part.
+-- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from
+-- us, it is an error, not a part.
 CREATE OR REPLACE FUNCTION budget._escalated()
 RETURNS SETOF public.escalations
 LANGUAGE plpgsql
