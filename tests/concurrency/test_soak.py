@@ -29,7 +29,7 @@ WRONG = {
             "IF v_verdict.can_proceed": "PERFORM pg_sleep(0.01); IF v_verdict.can_proceed",
         },
     ),
-    "leaked": ("budget.cancel", {"SET cost = 0,": "SET cost = CASE WHEN random() < 0.1 THEN l.cost ELSE 0 END,"}),
+    "leaked": ("budget.cancel", {"SET cost = 0,": "SET cost = CASE WHEN random() < 0.8 THEN l.cost ELSE 0 END,"}),
     "errors": ("budget.settle", {"v_config := ": "v_total := 1 / floor(random() * 20)::integer; v_config := "}),
 }
 
