@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgbudget.embedded import Server
+from pgbudget.embedded import EmbeddedError, Server
 from pgbudget.migrations import migrate
 
 PRICES = Path(__file__).with_name("prices.sql")
@@ -44,4 +44,7 @@ def main(example: Path, *arguments: str) -> int:
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         sys.exit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+    try:
+        sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+    except EmbeddedError as error:
+        sys.exit(f"error: {error}")
