@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -209,9 +210,9 @@ def read_facts(connection: Connection, days: int) -> Facts:
             days=_rows(connection, Day, _DAYS, asked),
             services=_rows(connection, Service, _SERVICES, asked),
             holds=_rows(connection, Hold, _HOLDS, asked),
-            accuracy=_allowed(connection, Accuracy, _ACCURACY, asked),
+            accuracy=_allowed(connection, lambda: _rows(connection, Accuracy, _ACCURACY, asked)),
             escalations=_rows(connection, Escalation, _ESCALATIONS, asked),
-            unpriced=_unpriced(connection),
+            unpriced=_allowed(connection, lambda: [name for (name,) in connection.execute(_UNPRICED)]),
         )
 
 
@@ -220,17 +221,10 @@ def _rows(connection: Connection, row: type[T], query: LiteralString, asked: dic
         return cursor.execute(query, asked).fetchall()
 
 
-def _allowed(connection: Connection, row: type[T], query: LiteralString, asked: dict[str, Any]) -> list[T] | None:
+def _allowed(connection: Connection, read: Callable[[], list[T]]) -> list[T] | None:
+    """What is read, or None where the role may not; the transaction goes on."""
     try:
         with connection.transaction():
-            return _rows(connection, row, query, asked)
-    except psycopg.errors.InsufficientPrivilege:
-        return None
-
-
-def _unpriced(connection: Connection) -> list[str] | None:
-    try:
-        with connection.transaction():
-            return [name for (name,) in connection.execute(_UNPRICED)]
+            return read()
     except psycopg.errors.InsufficientPrivilege:
         return None
