@@ -13,7 +13,7 @@ export PG PG_BIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test mutants coverage check bench clean
+.PHONY: help demo test mutants soak coverage coverage-sql coverage-python check bench clean
 
 help: ## Show this help
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,15 +29,34 @@ test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' p
 mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
 	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
-coverage: .venv/with-test ## Show how much of the PL/pgSQL the tests run; needs Debian's PostgreSQL 15 with plpgsql_check
-	rm -rf build/coverage
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage \
-	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PROFILED) $(T)
-	$(BIN)/python -m tests.checkers.coverage build/coverage
+# The figures are committed: what the documents say of the load they took from there.
+HISTORIES ?= 100000
+SECONDS ?= 120
 
+soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (hours); SECONDS=30 HISTORIES=2000 for less
+	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak.json
+	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -n $(JOBS) -o faulthandler_timeout=0 tests/concurrency/histories $(T)
+
+coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQL, on PostgreSQL 15 with plpgsql_check, and of the Python
+
+coverage-sql: .venv/with-test
+	rm -rf build/coverage/sql
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql \
+	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
+	$(BIN)/python -m tests.checkers.coverage build/coverage/sql
+
+coverage-python: .venv/with-test
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# What has to be run to run all of the one and of the other.
 WITH_PROFILER := /usr/lib/postgresql/15/bin
-PROFILED := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
-PROFILED += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
+SQL_TESTS := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
+SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
+PYTHON_TESTS := tests/driver tests/cli tests/embedded tests/replay tests/report
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .
@@ -53,7 +72,7 @@ PGSPOT := --no-plpgsql
 # IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again. The schema is ours, and nobody else creates in it.
 PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014 --ignore PS015
 
-bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function (25 minutes; A=--quick)
+bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function; A=--quick or A='--rounds 6' is sooner
 	$(BIN)/python -m tests.bench $(A)
 
 clean: ## Remove .venv and all that was generated

@@ -42,7 +42,9 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Crowd:
     """Clients that start together. Their connections and threads are kept, so that a test can hold many rounds."""
 
-    def __init__(self, connections: Iterable[Connection]) -> None:
+    def __init__(self, connections: Iterable[Connection], seconds: float = SECONDS) -> None:
+        """`seconds`: how long a round may take."""
+        self._seconds = seconds
         self.connections = [bound(connection) for connection in connections]
         self._threads = ThreadPoolExecutor(len(self.connections))
 
@@ -79,4 +81,4 @@ class Crowd:
             self._threads.submit(run, job, connection)
             for job, connection in zip(jobs, self.connections[: len(jobs)], strict=True)
         ]
-        return [future.result(SECONDS) for future in running]
+        return [future.result(self._seconds) for future in running]

@@ -60,7 +60,7 @@ others AS (
     LEFT JOIN pg_roles AS r ON f.grantee = r.oid
     WHERE
         coalesce(r.rolname, '') NOT IN ('budget_caller', 'budget_admin', 'budget_reader')
-        OR (f.is_internal AND NOT (r.rolname = 'budget_reader' AND f.proname IN ('_reading', '_window')))
+        OR (f.is_internal AND NOT (r.rolname = 'budget_reader' AND f.proname IN ('_escalated', '_reading', '_window')))
 )
 
 SELECT

@@ -253,6 +253,38 @@ CREATE FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric,
 
 COMMENT ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) IS 'Escalates the caps that the total has reached, and the row that took it above the limit.';
 
+-- Name: escalations; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.escalations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    work_order_id uuid,
+    trigger_type text NOT NULL,
+    reason text,
+    context jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    resolution_type text,
+    resolution_notes text,
+    resolved_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now(),
+    updated_at timestamp with time zone DEFAULT now()
+);
+
+-- Name: TABLE escalations; Type: COMMENT; Schema: public; Owner: -
+
+COMMENT ON TABLE public.escalations IS 'Created by pgbudget.';
+
+-- Name: _escalated(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._escalated() RETURNS SETOF public.escalations
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION _escalated(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
+
 -- Name: _forbid(public.cost_tracking, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) RETURNS void
@@ -304,6 +336,7 @@ Errors: PB004.';
 CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS budget.verdict
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS …;
 
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
@@ -353,7 +386,8 @@ CREATE FUNCTION budget._lock_hold(p_reservation_id uuid) RETURNS public.cost_tra
 
 -- Name: FUNCTION _lock_hold(p_reservation_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._lock_hold(p_reservation_id uuid) IS 'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+COMMENT ON FUNCTION budget._lock_hold(p_reservation_id uuid) IS 'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
+Errors: PB002 unknown, 55P03 lock wait.';
 
 -- Name: work_orders; Type: TABLE; Schema: public; Owner: -
 
@@ -693,8 +727,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 
 -- Name: check(numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -845,7 +879,7 @@ The room is looked for in the window that admitted the hold. A hold that asks fo
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
 PB005 broken configuration; 55P03 lock wait.
-Locks: the hold''s own row, then those of budget.reserve_advisory.';
+Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 
 -- Name: freeze(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1046,8 +1080,8 @@ Repeating it with the same amount gives the same outcome. over_limit: this spend
 while the configuration is broken. The spend is posted to the day that admitted the hold.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
 wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 
 -- Name: unfreeze(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1127,6 +1161,26 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
 COMMENT ON VIEW budget.daily_spend IS 'Spend per day (in the zone in force) and service, in the currency of the limits: settled, held now, the estimates of
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
+
+-- Name: escalations; Type: VIEW; Schema: budget; Owner: -
+
+CREATE VIEW budget.escalations WITH (security_barrier='true') AS
+ SELECT id,
+    created_at,
+    trigger_type AS kind,
+    (context ->> 'severity'::text) AS severity,
+    (context ->> 'subject'::text) AS subject,
+    reason,
+    status,
+    work_order_id,
+    context
+   FROM budget._escalated() e(id, work_order_id, trigger_type, reason, context, status, resolution_type, resolution_notes, resolved_at, created_at, updated_at);
+
+-- Name: VIEW escalations; Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON VIEW budget.escalations IS 'What was escalated about the budget: refusals (budget_refused), caps that were reached (budget_daily_soft_cap,
+budget_daily_hard_cap, budget_emergency_kill), spend above the limit (budget_overrun), and who changed, froze and unfroze
+it (severity info). context has the figures, amounts as text.';
 
 -- Name: hourly_spend; Type: VIEW; Schema: budget; Owner: -
 
@@ -1231,26 +1285,6 @@ COMMENT ON VIEW budget.status IS 'The day as it stands, one row. settled, held, 
 is (settled + held) / emergency_kill. Holds of other days are in budget.open_holds. Under a broken configuration
 config_error says what is wrong, the day is that of UTC and the limits are NULL. unknown_keys: keys of the limits
 that nothing enforces.';
-
--- Name: escalations; Type: TABLE; Schema: public; Owner: -
-
-CREATE TABLE public.escalations (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    work_order_id uuid,
-    trigger_type text NOT NULL,
-    reason text,
-    context jsonb NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    resolution_type text,
-    resolution_notes text,
-    resolved_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now(),
-    updated_at timestamp with time zone DEFAULT now()
-);
-
--- Name: TABLE escalations; Type: COMMENT; Schema: public; Owner: -
-
-COMMENT ON TABLE public.escalations IS 'Created by pgbudget.';
 
 -- Name: proposer_configs; Type: TABLE; Schema: public; Owner: -
 
@@ -1400,6 +1434,11 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdi
 -- Name: FUNCTION _escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _escalated(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
 
 -- Name: FUNCTION _forbid(p_row public.cost_tracking, p_operation text, p_given text); Type: ACL; Schema: budget; Owner: -
 
@@ -1670,6 +1709,10 @@ GRANT ALL ON FUNCTION public.check_and_reserve_budget(p_estimated_cost numeric, 
 -- Name: TABLE daily_spend; Type: ACL; Schema: budget; Owner: -
 
 GRANT SELECT ON TABLE budget.daily_spend TO budget_reader;
+
+-- Name: TABLE escalations; Type: ACL; Schema: budget; Owner: -
+
+GRANT SELECT ON TABLE budget.escalations TO budget_reader;
 
 -- Name: TABLE hourly_spend; Type: ACL; Schema: budget; Owner: -
 

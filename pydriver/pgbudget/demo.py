@@ -10,16 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
@@ -29,6 +26,7 @@ from rich.table import Table
 from pgbudget.budget import Budget
 from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
+from pgbudget.scratch import scratch_database
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString
@@ -68,35 +66,22 @@ def run(console: Console, dsn: str | None = None) -> bool:
 
 @contextmanager
 def _database(console: Console, dsn: str | None) -> Iterator[str]:
-    name = f"pgbudget_demo_{uuid4().hex[:8]}"
     with ExitStack() as cleanup:
         started = time.monotonic()
         if dsn is None:
             with console.status("Starting a private PostgreSQL …"):
                 dsn = cleanup.enter_context(Server()).dsn()
-        with psycopg.connect(dsn, autocommit=True) as admin:
-            version, roles = (admin.info.parameter_status("server_version") or "").split()[0], _roles(admin)
-            cleanup.callback(_drop, dsn, name, roles)
-            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        demo = make_conninfo(dsn, dbname=name)
+        demo = cleanup.enter_context(scratch_database(dsn, "demo"))
+        with psycopg.connect(demo) as connection:
+            version, name = (
+                (connection.info.parameter_status("server_version") or "").split()[0],
+                connection.info.dbname,
+            )
         with console.status("Migrating …") as status:
             applied = migrate(demo, on_step=lambda step: status.update(f"Migrating … {step}"))
         seconds = time.monotonic() - started
         console.print(f"PostgreSQL {version}, database {name}: {len(applied)} migrations, {seconds:.1f} s")
         yield demo
-
-
-def _roles(admin: Connection) -> set[str]:
-    return {role for (role,) in admin.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'budget\_%'")}
-
-
-def _drop(dsn: str, name: str, roles_before: set[str]) -> None:
-    """Leave the server as it was found: also without the roles, unless another database has come to use them."""
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        for role in _roles(admin) - roles_before:
-            with suppress(psycopg.errors.DependentObjectsStillExist):
-                admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def _together(jobs: Sequence[Callable[[threading.Barrier], T]]) -> list[T]:

@@ -13,19 +13,20 @@ from typing import Any
 import psycopg
 
 from pgbudget.embedded import Server
-from tests.bench.ledgers import SETTINGS, filesystem
+from tests.bench.ledgers import MEMORY_MIB, SETTINGS, filesystem
 from tests.bench.rounds import percentile
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, kernel, and how busy all of it was when the run began."""
+    """Processor, memory, kernel, how busy all of it was when the run began, and who goes first (chrt of util-linux)."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
         "processor": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(MEMORY_MIB / 1024, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "scheduling": "normal" if os.sched_getscheduler(0) == os.SCHED_OTHER else "before all else",
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -107,9 +107,9 @@ def processor_us(pid: int) -> float:
 
 
 def _read(log: list[str], transactions: int) -> tuple[float, list[int]]:
-    """What the log says: client, number of its transaction, latency in µs, script, end in s and µs since 1970."""
+    """What the log says: client, number of its transaction from 1, latency in µs, script, when it ended in s and µs."""
     rows = [[int(field) for field in line.split()[:6]] for line in log]
-    rows = [row for row in rows if WARM_UP <= row[1] < WARM_UP + transactions]
+    rows = [row for row in rows if WARM_UP < row[1] <= WARM_UP + transactions]
     latencies = [row[2] for row in rows]
     ends = [row[4] * 1_000_000 + row[5] for row in rows]
     first = min(end - latency for end, latency in zip(ends, latencies, strict=True))

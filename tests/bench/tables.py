@@ -110,7 +110,8 @@ def _per_second(subjects: Row) -> Iterator[str]:
 
 
 def _spread(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
+    digits = ".2f" if spread.median >= 0.1 else ".2g"
+    return f"{spread.median:{digits}} ({spread.low:{digits}} to {spread.high:{digits}})"
 
 
 def _ms(us: float) -> str:
@@ -121,7 +122,9 @@ def _facts(results: Results) -> Table:
     data = results.data
     machine, server, disk = data["machine"], data["server"], data["fsync"]
     rows: list[Row] = [
-        ("date", f"{data['date']}, at a load average of {machine['load_before']} before"),
+        ("date", data["date"]),
+        ("load average before the run", f"{machine['load_before']}; scheduling of the run: {machine['scheduling']}"),
+        ("rounds", " to ".join(str(number) for number in _rounds(data["cases"]))),
         ("processor", f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB"),
         ("system", f"{machine['kernel']}, data on {server['filesystem']}"),
         ("versions", f"PostgreSQL {server['postgresql']}, pgbudget {server['pgbudget']}"),
@@ -129,6 +132,12 @@ def _facts(results: Results) -> Table:
         ("one write of 8 KiB with fdatasync, p50 · p99", f"{_ms(disk['p50_us'])} · {_ms(disk['p99_us'])} ms"),
     ]
     return Table("machine", ("", ""), rows)
+
+
+def _rounds(cases: list[Figures]) -> list[int]:
+    """The least and the largest number of rounds, or the one that all have."""
+    numbers = {len(figures["batches"]) for case in cases for figures in case["subjects"].values()}
+    return sorted({min(numbers), max(numbers)})
 
 
 def _targets(results: Results) -> Table:

@@ -19,6 +19,8 @@ class Target:
     measured: Callable[[Results], Spread]
     low: float = -math.inf
     high: float = math.inf
+    missed: bool = False
+    """Known to be out of reach; docs/performance.md says why."""
 
     @property
     def bounds(self) -> str:
@@ -44,7 +46,7 @@ def _old_rows(rows: int) -> Callable[[Results], Spread]:
 
 
 TARGETS = (
-    Target("throughput to the handover's, 1,000 rows in the day", _throughput(1_000), low=0.8),
+    Target("throughput to the handover's, 1,000 rows in the day", _throughput(1_000), low=0.8, missed=True),
     Target("median latency above the handover's in ms, 1,000 rows", _latency_ms, high=0.3),
     Target("throughput to the handover's, 10,000 rows", _throughput(10_000), low=1.0),
     Target("throughput to the handover's, 100,000 rows", _throughput(100_000), low=1.3),

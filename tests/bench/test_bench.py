@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.bench import pgbench
 from tests.bench.__main__ import run
 from tests.bench.cases import QUICK
 from tests.bench.chart import draw
+from tests.bench.ledgers import Ledger, Ledgers, bench_server
 from tests.bench.results import Results, Spread, difference, ratio
 from tests.bench.rounds import percentile
 from tests.bench.steps import OUTSIDE, STEPS, WAITING
+from tests.bench.subjects import SUBJECTS
 from tests.bench.tables import tables
 
 
@@ -35,6 +39,24 @@ def test_every_subject_of_every_case_is_measured_in_every_round(quick: Results) 
             for batch in (figures, *figures["batches"]):
                 assert min(batch["tps"], batch["cpu_us"]) > 0
                 assert 0 < batch["p50_us"] <= batch["p99_us"]
+
+
+def test_nothing_of_the_wait_at_the_barriers_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    vacuum, wait = Ledger.vacuum, 0.5
+
+    def slow_vacuum(ledger: Ledger) -> None:
+        vacuum(ledger)
+        time.sleep(wait)
+
+    monkeypatch.setattr(Ledger, "vacuum", slow_vacuum)
+    with bench_server() as server, Ledgers(server, old_rows=0) as ledgers:
+        ledgers["handover"].fill_today(0)
+        batch = pgbench.run(server.bin_dir, ledgers["handover"], SUBJECTS["INSERT"], clients=3, transactions=4)
+        stored = ledgers["handover"].connection.execute("SELECT count(*) FROM cost_tracking").fetchone()
+    assert stored == (12,)  # the warm-up left nothing
+    assert len(batch.latencies_us) == 12
+    assert max(batch.latencies_us) < wait * 1e6
+    assert batch.tps > 12 / wait
 
 
 def test_the_server_is_durable_and_the_run_says_on_what_it_was(quick: Results) -> None:

@@ -118,3 +118,13 @@ def test_a_caller_is_no_admin_and_is_told_what_it_takes(dsn: str, app_role: str,
     assert (done.code, done.out) == (3, "")
     assert "permission denied" in done.err
     assert "budget_admin" in done.err
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"), [("daily_softcap=3", "did you mean daily_soft_cap?"), ("colour=3", "there is daily_soft_cap,")]
+)
+def test_a_limit_that_there_is_not_is_refused(dsn: str, db: Connection, setting: str, says: str) -> None:
+    """In the database it would be kept, and nothing would enforce it."""
+    done = invoke("limits", "set", setting, "emergency_kill=200", dsn=dsn)
+    assert (done.code, says in " ".join(done.err.split())) == (2, True)
+    assert Budget(db).limits().emergency_kill == 100

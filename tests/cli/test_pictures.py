@@ -30,6 +30,12 @@ def test_it_fits_and_nothing_moves_the_cursor(dsn: str, db: Connection, state: s
             assert raw == set(), look
 
 
+def test_no_terminal_is_too_narrow(dsn: str, db: Connection) -> None:
+    STATES["extreme"](db)
+    for look in LOOKS:
+        assert invoke(*look, dsn=dsn, width=6).code in (0, 1)
+
+
 PICTURES = {
     ("status", "over"): """
   ████████████████████████████████████████████████████████████████████████████
@@ -48,13 +54,13 @@ PICTURES = {
   ■ free       -
 """,
     ("limits", "empty"): """
-  daily_soft_cap   20.00
-  daily_hard_cap   50.00
-  emergency_kill   100.00   the limit, which no reservation passes
+  daily_soft_cap   20.00   escalates, refuses nothing
+  daily_hard_cap   50.00   escalates, refuses nothing
+  emergency_kill   100.00   the limit
   timezone         UTC
   reservation_ttl  1:00:00   how long a hold counts
   on_expiry        release   what becomes of a lapsed hold's money
-  exempt_services  architect
+  exempt_services  architect   refused by a freeze alone
 """,
     ("holds", "frozen"): """
 service, hold                         estimate  open for  lapses in

@@ -42,6 +42,19 @@ def sqlstate(job: Job[Any]) -> Job[Any]:
     return run
 
 
+def answer(row: Any) -> str | int | None:
+    """What a call says, in a word: the state, the verdict's reason, the number of rows or the SQLSTATE."""
+    if row is None or isinstance(row, str | int):
+        return row
+    if hasattr(row, "status"):
+        return " ".join(["late"] * row.late + ["over"] * bool(row.over_limit) + [row.status])
+    if hasattr(row, "frozen"):
+        return f"frozen {row.reason}" if row.frozen else "not frozen"
+    if hasattr(row, "emergency_kill"):
+        return f"limit {row.emergency_kill}"
+    return int(row.expired) if hasattr(row, "expired") else str(row.reason)
+
+
 def reserve(variant: str, cost: Amount, service: str = "test", **named: object) -> Job[Any]:
     return call(variant, cost, service, **named)
 
@@ -68,6 +81,14 @@ def expire(at_most: int = 1000) -> Job[Any]:
 
 def set_limits(**limits: object) -> Job[Any]:
     return call("set_limits", limits)
+
+
+def unfreeze() -> Job[Any]:
+    return call("unfreeze")
+
+
+def check(cost: Amount) -> Job[Any]:
+    return call("check", cost, "test")
 
 
 def freeze(reason: str) -> Job[Any]:

@@ -6,7 +6,7 @@ A statement is started in the session's own thread; whether it waits, and for wh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Generic
 
@@ -32,6 +32,24 @@ class Step(Generic[T]):
             return wanted <= self._session.blockers()
 
         until(seen, f"a session to be blocked by {wanted}")
+
+    def stands(self, holder: Session) -> bool:
+        """Whether it has come to wait for this session, once it has done that or ended."""
+        waits = False
+
+        def told() -> bool:
+            nonlocal waits
+            if wait([self._future], timeout=0.005).done:
+                return True
+            waits = holder.pid in self._session.blockers()
+            return waits
+
+        until(told, f"a session to end or to be blocked by {holder.pid}")
+        return waits and not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        return self._future.done()
 
     def result(self) -> T:
         """Its answer or its error."""

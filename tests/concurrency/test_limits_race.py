@@ -16,6 +16,7 @@ from tests.concurrency.calls import (
     freeze,
     holds,
     insert,
+    record,
     reserve,
     set_limits,
     settle,
@@ -47,6 +48,18 @@ def test_a_decision_goes_by_what_was_committed_while_it_waited(
         decision.waits_for(holder)
         admin.do(change)
     assert decision.result().reason == ("frozen" if change is CHANGES["freeze"] else "in_flight")
+
+
+@pytest.mark.parametrize("end", ["record", "settle"])
+def test_spend_goes_by_the_limits_that_were_committed_while_it_waited(db: Connection, session: Open, end: str) -> None:
+    [hold] = holds(db, 1, 10)
+    spend = record(30) if end == "record" else settle(hold, 40)
+    holder, other, admin = session(), session(), session()
+    with holder.open(reserve("reserve", 30)):
+        step = other.start(spend)
+        step.waits_for(holder)
+        admin.do(set_limits(emergency_kill=60))
+    assert step.result().over_limit
 
 
 @EITHER

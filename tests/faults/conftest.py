@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
@@ -10,6 +13,7 @@ import pytest
 
 from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
+from tests.conftest import MEMORY
 
 # What a commit does not flush itself is flushed by nobody else in time, and a kill loses it for certain.
 LAZY = {"wal_writer_delay": "10s", "bgwriter_lru_maxpages": "0"}
@@ -21,6 +25,15 @@ def prepare(dsn: str) -> None:
     zone = f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"  # GMT-3 is three hours *ahead*
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT budget.set_limits(jsonb_build_object('timezone', %s::text))", [zone])
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[None]:
+    """Servers' files in memory: a kill ends processes and not the system, to which they last like those on a disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+            patch.setattr(tempfile, "tempdir", str(MEMORY))
+        yield
 
 
 @pytest.fixture(scope="module")

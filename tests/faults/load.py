@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from tests import rows
 from tests.faults import promises
@@ -33,9 +34,9 @@ UNDONE = {"53100": "disk", "55P03": "lock", "57014": "time"}
 """What was not to be had, by SQLSTATE: nothing was done, and the session goes on."""
 
 
-def lacked(error: psycopg.Error) -> str | None:
+def lacked(error: psycopg.Error) -> str:
     too_large = "could not extend file" in str(error)  # a limit of the system's that has no SQLSTATE
-    return "disk" if too_large else UNDONE.get(error.sqlstate or "")
+    return "disk" if too_large else UNDONE.get(error.sqlstate or "", "nothing")
 
 
 @contextmanager
@@ -59,14 +60,15 @@ class Sweep(NamedTuple):
 class Client:
     """One caller. Holds of a short time to live it abandons to whoever sweeps; all others it ends itself."""
 
-    def __init__(self, dsn: str, seed: str, settings: Settings) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: str, seed: str, settings: Settings, lacking: Collection[str]) -> None:
+        self._dsn, self._lacking = dsn, lacking
         settings = {"statement_timeout": f"{SECONDS:.0f}s", **settings}
         self._options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         self._dice = random.Random(seed)  # noqa: S311 - the same calls in every run
         self.promised: dict[UUID, list[Row | None]] = {}
         """What each row may be by the answers: one thing, but for holds that lapse and writes that are not durable."""
         self.sweeps: list[Sweep] = []
+        self.lost = 0
         self.doubt: Call | None = None
         self.answered, self.doubts, self.undone = Counter[str](), Counter[str](), Counter[str]()
         self._durable = settings.get("synchronous_commit") != "off"
@@ -86,6 +88,7 @@ class Client:
             with until_lost(), self.connected() as connection:
                 self.settle_doubt(connection)
                 self.work(connection, until)
+            self.lost += not until.is_set()
 
     def settle_doubt(self, connection: Connection) -> None:
         """Repeat the call that was under way when the connection was lost."""
@@ -100,8 +103,11 @@ class Client:
             self._note(call.send(connection))
             self.answered[call.name] += 1
         except psycopg.Error as error:
-            if not (lack := lacked(error)):
+            if (lack := lacked(error)) not in self._lacking:
                 raise
+            while connection.info.transaction_status != TransactionStatus.IDLE:
+                with suppress(psycopg.errors.QueryCanceled):  # there was no time for a ROLLBACK either
+                    connection.rollback()
             self._note([call.before])
             self.undone[lack] += 1
         self.doubt = None
@@ -149,10 +155,12 @@ class Client:
 
 
 class Load:
-    """A crowd of clients under one seed."""
+    """A crowd of clients under one seed. They may come to lack what `lacking` names: disk, lock or time."""
 
-    def __init__(self, dsn: str, seed: str, settings: Sequence[Settings] = ({},)) -> None:
-        self.clients = [Client(dsn, f"{seed}/{n}", settings[n % len(settings)]) for n in range(CLIENTS)]
+    def __init__(
+        self, dsn: str, seed: str, settings: Sequence[Settings] = ({},), lacking: Collection[str] = ()
+    ) -> None:
+        self.clients = [Client(dsn, f"{seed}/{n}", settings[n % len(settings)], lacking) for n in range(CLIENTS)]
 
     @contextmanager
     def running(self, *, again: bool = False) -> Iterator[None]:
@@ -182,6 +190,11 @@ class Load:
                 stop.set()
             for future in working:
                 future.result(SECONDS)
+
+    @property
+    def lost(self) -> int:
+        """How many connections were replaced."""
+        return sum(client.lost for client in self.clients)
 
     @property
     def answered(self) -> Counter[str]:

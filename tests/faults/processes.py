@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 
@@ -20,11 +21,25 @@ def kill(pid: int) -> None:
 
 
 def kill_all(server: Server, watch: Connection) -> None:
-    """SIGKILL to every process of a server, at one moment; `watch` is an idle connection to it."""
+    """SIGKILL to every process of a server, at one moment; `watch` is an idle connection to it.
+
+    None may be left to end by itself: it could wait for ever for a lock in memory that a killed one had.
+    """
     os.kill(server.pid, signal.SIGSTOP)  # or it would end them in its own way, and start others
-    for (pid,) in watch.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall():
+    pids = {pid for (pid,) in watch.execute("SELECT pid FROM pg_stat_activity").fetchall()}
+    for pid in pids | children(server.pid):
         kill(pid)
     server.kill()
+
+
+def children(of: int) -> set[int]:
+    """The processes that this one has started, those that the server does not list among them; none without /proc."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            if int(status.read_text().rpartition(")")[2].split()[1]) == of:
+                found.add(int(status.parent.name))
+    return found
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def standby_of(primary: Server) -> Iterator[Server]:
             timeout_seconds=60,
         )
         assert copied.returncode == 0, copied.stdout
-        with Server(data_dir, bin_dir=primary.bin_dir, settings=LAZY) as standby:
+        settings = {**LAZY, "wal_retrieve_retry_interval": "100ms"}  # a promotion may wait for as long
+        with Server(data_dir, bin_dir=primary.bin_dir, settings=settings) as standby:
             with psycopg.connect(primary.dsn(), autocommit=True) as watch:
                 until(lambda: value(watch, STREAMING) == 1, "the standby to follow")
             yield standby

@@ -54,7 +54,7 @@ def test_a_disk_that_is_full(db: Connection, dsn: str) -> None:
         db.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
         try:
             db.execute("ALTER TABLE public.cost_tracking SET TABLESPACE small")
-            load = Load(dsn, "full disk")
+            load = Load(dsn, "full disk", lacking={"disk"})
             with load.running(again=True):
                 until(lambda: load.undone["disk"] > 10, "the disk to be full")
                 subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)

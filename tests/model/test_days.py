@@ -42,7 +42,9 @@ def disagreements(db: Connection, zone: str, instants: list[datetime]) -> Iterat
 def test_every_zone(db: Connection) -> None:
     zones = db.execute(
         """SELECT z.name FROM pg_timezone_names AS z
-            WHERE (budget._parse_config(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error IS NULL"""
+            WHERE (budget._parse_config(
+                jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text
+            )).error IS NULL"""
     ).fetchall()
     assert len(zones) > 300
     wrong = [next(disagreements(db, zone, list(near_changes(zone))), "") for (zone,) in zones]

@@ -101,7 +101,7 @@ LOCKS = [
         "settle and cancel read their row without locking it",
         f"{INTERNAL}/_lock_hold.sql",
         {"    FOR NO KEY UPDATE;": ";"},
-        ("concurrency/test_ending_race.py::test_one_after_the_other[settle, direct cancel: right first]",),
+        ("concurrency/test_interleavings.py::test_one_hold[settle 6, delete]",),
     ),
     Mutant(
         "the sweeper waits for rows that others hold",

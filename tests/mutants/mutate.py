@@ -19,7 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240.0
+SECONDS = 600.0
 
 # What a mutation says that does not even run: that is no breakage which a person could overlook.
 STILLBORN = re.compile(

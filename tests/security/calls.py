@@ -11,7 +11,8 @@ ORDER = "00000000-0000-4000-8000-000000000003"
 
 LEDGER = "public.cost_tracking"
 TABLES = (LEDGER, "public.escalations", "public.proposer_configs", "public.system_config", "public.work_orders")
-VIEWS = ("budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status")
+LEDGER_VIEWS = ("budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status")
+VIEWS = tuple(sorted(("budget.escalations", *LEDGER_VIEWS)))
 
 # Each succeeds for whoever may call it, after `populate`, and answers alike every time.
 CALLS = {

@@ -20,6 +20,7 @@ Grid = dict[str, dict[str, str]]
 
 ATTEMPTS = {
     **{f"call {function}": statement for function, statement in CALLS.items()},
+    "call budget._escalated": "SELECT * FROM budget._escalated()",
     "call budget._reading": "SELECT * FROM budget._reading()",
     **{f"read {view}": f"SELECT * FROM {view}" for view in VIEWS},
     **{

@@ -12,7 +12,7 @@ from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests.conftest import Endpoint
 from tests.rows import Connection
-from tests.security.calls import CALLS, TABLES, VIEWS, populate
+from tests.security.calls import CALLS, LEDGER_VIEWS, TABLES, VIEWS, populate
 
 STATEMENTS = {**CALLS, **{view: f"SELECT * FROM {view}" for view in VIEWS}}
 HIDDEN = "query would be affected by row-level security policy"
@@ -81,10 +81,10 @@ def test_forced_it_is_an_error_or_changes_nothing(dba: Connection, table: str, p
         assert rows == whole[name] or str(rows).startswith(HIDDEN), name
     assert HIDDEN in str(forced)
     if table == "public.cost_tracking":
-        assert all(str(forced[view]).startswith(HIDDEN) for view in VIEWS)
+        assert all(str(forced[view]).startswith(HIDDEN) for view in LEDGER_VIEWS)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", LEDGER_VIEWS)
 def test_an_existence_check_is_an_error_too(dba: Connection, view: str) -> None:
     """A plan that can stop early, or sees an empty table first, still meets the error."""
     with dba.transaction(force_rollback=True):

@@ -167,7 +167,8 @@ def test_a_setting_that_forbids_deciding_is_an_error(
 def test_no_zone_that_the_limits_may_name_means_another_in_some_session(owner: Connection) -> None:
     """`timezone_abbreviations` gives a few names of pg_timezone_names, such as EST, another meaning."""
     zones = owner.execute(
-        """SELECT z.name, (budget._parse_config(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
+        """SELECT z.name,
+                  (budget._parse_config(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
              FROM pg_timezone_names AS z"""
     ).fetchall()
     accepted = [name for name, error in zones if error is None]
@@ -408,6 +409,7 @@ def test_a_call_that_is_stopped_while_it_waits_leaves_nothing(
         for variant in ("reserve", "reserve_advisory"):
             throws_ok(caller, f"SELECT * FROM budget.{variant}(1, 'mine')", None, sqlstate)
     assert total(owner) == 97
+    caller.execute("RESET ALL")
     with caller.transaction(force_rollback=True):
         assert call(caller, "reserve", 1, "mine").can_proceed
 

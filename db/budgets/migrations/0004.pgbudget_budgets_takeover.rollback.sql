@@ -32,6 +32,8 @@ COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of the
 
 -- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
 -- counts nothing from its instant, unless lapsing means spending.
+-- One plan serves every day. Left to itself, PostgreSQL guesses that the day is a fixed share of the ledger, finds that
+-- dear once the ledger is large, and plans the sum anew in every call.
 CREATE OR REPLACE FUNCTION budget._headroom(
     p_config budget._config,
     p_amount numeric,
@@ -44,6 +46,7 @@ RETURNS budget.verdict
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = 'force_generic_plan'
 AS $function$
 DECLARE
     -- Holds that lapse up to this instant count nothing.

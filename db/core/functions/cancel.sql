@@ -42,5 +42,5 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';

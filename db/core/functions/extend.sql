@@ -75,4 +75,4 @@ The room is looked for in the window that admitted the hold. A hold that asks fo
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
 PB005 broken configuration; 55P03 lock wait.
-Locks: the hold''s own row, then those of budget.reserve_advisory.';
+Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';

@@ -17,14 +17,15 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_id uuid := coalesce(p_id, gen_random_uuid());
     v_lock_timeout text := budget._begin_write();
-    v_config budget._config := budget._read_config();
+    v_config budget._config;
     v_now timestamptz;
     v_total numeric;
     v_row public.cost_tracking;
 BEGIN
-    -- The clock is read after the wait: a spend that waited past midnight belongs to the new day.
+    -- All is read after the wait: a spend that waited past midnight belongs to the new day, and goes by its limits.
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     v_now := budget._now();
+    v_config := budget._read_config();
     v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
     VALUES (

@@ -56,5 +56,5 @@ Repeating it with the same amount gives the same outcome. over_limit: this spend
 while the configuration is broken. The spend is posted to the day that admitted the hold.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
 wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';

@@ -16,6 +16,10 @@ DROP VIEW IF EXISTS budget.invariants;
 
 DROP VIEW IF EXISTS budget.hourly_spend;
 
+DROP VIEW IF EXISTS budget.escalations;
+
+DROP FUNCTION IF EXISTS budget._escalated();
+
 DROP VIEW IF EXISTS budget.daily_spend;
 
 DROP VIEW IF EXISTS budget.open_holds;

@@ -13,7 +13,7 @@ BEGIN
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_reading', '_window'))
+            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_escalated', '_reading', '_window'))
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
@@ -632,6 +632,8 @@ free the amount; NULL if that never is.';
 -- begin functions/_internal/_headroom.sql
 -- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
 -- counts nothing from its instant, unless lapsing means spending.
+-- One plan serves every day. Left to itself, PostgreSQL guesses that the day is a fixed share of the ledger, finds that
+-- dear once the ledger is large, and plans the sum anew in every call.
 CREATE OR REPLACE FUNCTION budget._headroom(
     p_config budget._config,
     p_amount numeric,
@@ -644,6 +646,7 @@ RETURNS budget.verdict
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = 'force_generic_plan'
 AS $function$
 DECLARE
     -- Holds that lapse up to this instant count nothing.
@@ -1084,6 +1087,8 @@ day for the service, or for the work order where one is given.';
 -- end functions/_internal/_reserve.sql
 
 -- begin functions/_internal/_lock_hold.sql
+-- The ledger first: whoever has to wait for a decision under the table lock does so before it reads anything, and
+-- without holding up others at its row, such as that decision's own transaction.
 CREATE OR REPLACE FUNCTION budget._lock_hold(p_reservation_id uuid)
 RETURNS public.cost_tracking
 LANGUAGE plpgsql
@@ -1093,6 +1098,7 @@ AS $function$
 DECLARE
     v_row public.cost_tracking;
 BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     SELECT l.*
     INTO v_row
     FROM public.cost_tracking AS l
@@ -1115,7 +1121,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._lock_hold(uuid) FROM PUBLIC;
 COMMENT ON FUNCTION budget._lock_hold(uuid) IS
-'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
+Errors: PB002 unknown, 55P03 lock wait.';
 -- end functions/_internal/_lock_hold.sql
 
 -- begin functions/_internal/_forbid.sql
@@ -2013,7 +2020,7 @@ The room is looked for in the window that admitted the hold. A hold that asks fo
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
 PB005 broken configuration; 55P03 lock wait.
-Locks: the hold''s own row, then those of budget.reserve_advisory.';
+Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 -- end functions/extend.sql
 
 -- begin functions/settle.sql
@@ -2075,8 +2082,8 @@ Repeating it with the same amount gives the same outcome. over_limit: this spend
 while the configuration is broken. The spend is posted to the day that admitted the hold.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
 wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/settle.sql
 
 -- begin functions/cancel.sql
@@ -2124,8 +2131,8 @@ p_reason          why, kept in the row; optional
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
 Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
-Locks: the hold''s own row, until the end of the transaction. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
+transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/cancel.sql
 
 -- begin functions/record.sql
@@ -2148,14 +2155,15 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_id uuid := coalesce(p_id, gen_random_uuid());
     v_lock_timeout text := budget._begin_write();
-    v_config budget._config := budget._read_config();
+    v_config budget._config;
     v_now timestamptz;
     v_total numeric;
     v_row public.cost_tracking;
 BEGIN
-    -- The clock is read after the wait: a spend that waited past midnight belongs to the new day.
+    -- All is read after the wait: a spend that waited past midnight belongs to the new day, and goes by its limits.
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     v_now := budget._now();
+    v_config := budget._read_config();
     v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
     VALUES (
@@ -2993,6 +3001,50 @@ COMMENT ON VIEW budget.daily_spend IS
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
 -- end views/daily_spend.sql
+
+-- begin functions/_internal/_escalated.sql
+-- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from
+-- us, it is an error, not a part.
+CREATE OR REPLACE FUNCTION budget._escalated()
+RETURNS SETOF public.escalations
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN QUERY SELECT e.* FROM public.escalations AS e WHERE e.trigger_type LIKE 'budget\_%';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._escalated() TO budget_reader;
+COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
+-- end functions/_internal/_escalated.sql
+
+-- begin views/escalations.sql
+CREATE OR REPLACE VIEW budget.escalations
+WITH (security_barrier = true) AS
+SELECT
+    e.id,
+    e.created_at,
+    e.trigger_type AS kind,
+    e.context ->> 'severity' AS severity,
+    e.context ->> 'subject' AS subject,
+    e.reason,
+    e.status,
+    e.work_order_id,
+    e.context
+FROM budget._escalated() AS e;
+
+REVOKE ALL ON budget.escalations FROM PUBLIC;
+GRANT SELECT ON budget.escalations TO budget_reader;
+COMMENT ON VIEW budget.escalations IS
+'What was escalated about the budget: refusals (budget_refused), caps that were reached (budget_daily_soft_cap,
+budget_daily_hard_cap, budget_emergency_kill), spend above the limit (budget_overrun), and who changed, froze and unfroze
+it (severity info). context has the figures, amounts as text.';
+-- end views/escalations.sql
 
 -- begin views/hourly_spend.sql
 -- The outer join is as in daily_spend: an hour without spend is a row too, and forced row security makes it fail.

@@ -32,6 +32,11 @@ AS_JSON = "pgbudget.as_json"
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
+_MIGRATION = re.compile(r"\d{4}\.\w+: ")
+_MIGRATE = (
+    "Who migrates owns the application's tables, may create in the database, and may create roles. "
+    "pgbudget migrate --plan says what somebody else has to run first."
+)
 _GRANTS = (
     "Connect as another role, or GRANT one of these: budget_reader (status, holds, watch, doctor), budget_caller "
     "(reserve, settle, cancel, record, check, extend, estimate, limits), budget_admin (freeze, expire, limits set)."
@@ -152,7 +157,7 @@ def print_figures(console: Console, figures: Mapping[str, object]) -> None:
     column = max(map(len, given), default=0) + 4
     for name, text in given.items():
         style = text.style if isinstance(text, Text) else ""
-        for number, line in enumerate(wrap(printable(text), console.width - column, break_on_hyphens=False)):
+        for number, line in enumerate(wrap(printable(text), max(8, console.width - column), break_on_hyphens=False)):
             console.print(Text.assemble((f"  {'' if number else name}".ljust(column), "dim"), (line, style)))
 
 
@@ -170,7 +175,7 @@ def complain(error: Exception, *, for_machines: bool = False) -> None:
         key = error.arguments.get("id")  # record made it: with it nothing is booked twice
         hint = f"Run it again{f' with --id {key}' if key else ''}: it is booked once, however often it arrives."
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-        hint = hint or _GRANTS
+        hint = hint or (_MIGRATE if _MIGRATION.match(message) else _GRANTS)
     if for_machines:
         told = {"error": message, "detail": detail, "hint": hint, "sqlstate": sqlstate}
         click.echo(json.dumps(told, indent=2), err=True)

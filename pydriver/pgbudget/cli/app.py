@@ -16,6 +16,8 @@ from pgbudget.cli.doctor import doctor
 from pgbudget.cli.estimate import estimate
 from pgbudget.cli.holds import holds
 from pgbudget.cli.limits import limits
+from pgbudget.cli.replay import replay
+from pgbudget.cli.report import report
 from pgbudget.cli.route import route
 from pgbudget.cli.schema import migrate, rollback, sql
 from pgbudget.cli.spend import cancel, check, expire, extend, record, reserve, settle
@@ -27,7 +29,7 @@ from pgbudget.errors import BudgetError, DatabaseBehind, LockTimeout, Undelivere
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Set up": (demo, migrate, rollback, sql, doctor),
-    "Look": (status, watch, holds),
+    "Look": (status, watch, holds, report, replay),
     "Control": (limits, freeze, unfreeze, expire),
     "Spend by hand": (reserve, settle, cancel, extend, record, check, estimate, route),
 }
@@ -75,7 +77,7 @@ def app() -> None:
 
     \b
     First steps:
-      pgbudget demo                        see the race, and its end
+      pgbudget demo                        the race and its end (extra embedded)
       pgbudget migrate --dsn postgresql://user@host/db
       export DATABASE_URL=postgresql://user@host/db
       pgbudget doctor                      is everything as it should be?

@@ -42,7 +42,13 @@ def doctor(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
         notes = [
             f"{number} {what}" for number, what in zip(rest, ("to think about", "not looked at"), strict=True) if number
         ]
-        summary = f"wrong: {', '.join(wrong)}" if wrong else "all is well"
+        summary = (
+            f"wrong: {', '.join(wrong)}"
+            if wrong
+            else "nothing wrong in what was looked at"
+            if rest[1]
+            else "all is well"
+        )
         console.print(Text(f"\n{'; '.join([summary, *notes])}", style="bold red" if wrong else "bold green"))
     ctx.exit(REFUSED if wrong else OK)
 
@@ -60,4 +66,4 @@ def _show(console: Console, check: Check) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, width - 4, break_on_hyphens=False)
+    return wrap(text, max(8, width - 4), break_on_hyphens=False)

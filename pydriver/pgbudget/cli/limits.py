@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -52,7 +54,7 @@ def set_limits(outer_dsn: str, *, settings: tuple[tuple[str, Any], ...], dsn: st
 
     \b
     daily_soft_cap, daily_hard_cap  amounts at which an escalation is written
-    emergency_kill                  the limit, which no reservation passes
+    emergency_kill                  the limit, which only exempt services pass
     timezone                        where the day begins, as Europe/Berlin
     reservation_ttl                 how long a hold counts, as '1 hour'
     on_expiry                       release or keep: a lapsed hold's money
@@ -64,7 +66,22 @@ def set_limits(outer_dsn: str, *, settings: tuple[tuple[str, Any], ...], dsn: st
       pgbudget limits set timezone=Europe/Berlin reservation_ttl='15 minutes'
     """
     with client(dsn or outer_dsn) as budget:
+        for key, _ in settings:
+            _require_known(key)
         _show(budget.set_limits(dict(settings)), as_json)
+
+
+def _require_known(key: str) -> None:
+    """The database keeps keys that it does not know, and nothing enforces them: here it is a slip of the finger."""
+    known = [field.name for field in fields(Limits)]
+    if key not in known:
+        close = get_close_matches(key, known, n=1)
+        meant = f"did you mean {close[0]}?" if close else f"there is {', '.join(known)}"
+        raise click.BadParameter(f"no limit is called {key!r}; {meant}")
+
+
+def _cap(cap: Decimal | None) -> str | None:
+    return None if cap is None else f"{amount(cap)}   escalates, refuses nothing"
 
 
 def _show(found: Limits, as_json: bool) -> None:
@@ -74,12 +91,12 @@ def _show(found: Limits, as_json: bool) -> None:
     print_figures(
         out(),
         {
-            "daily_soft_cap": amount(found.daily_soft_cap),
-            "daily_hard_cap": amount(found.daily_hard_cap),
-            "emergency_kill": f"{amount(found.emergency_kill)}   the limit, which no reservation passes",
+            "daily_soft_cap": _cap(found.daily_soft_cap),
+            "daily_hard_cap": _cap(found.daily_hard_cap),
+            "emergency_kill": f"{amount(found.emergency_kill)}   the limit",
             "timezone": found.timezone,
             "reservation_ttl": f"{found.reservation_ttl}   how long a hold counts",
             "on_expiry": f"{found.on_expiry}   what becomes of a lapsed hold's money",
-            "exempt_services": ", ".join(found.exempt_services) or "none",
+            "exempt_services": f"{', '.join(found.exempt_services) or 'none'}   refused by a freeze alone",
         },
     )

@@ -54,9 +54,8 @@ CROSS JOIN LATERAL (
 ) AS p
 """
 _ESCALATIONS = """
-SELECT e.created_at, e.trigger_type AS kind, e.context ->> 'severity' AS severity, e.status, e.reason
-FROM public.escalations AS e
-WHERE e.trigger_type LIKE 'budget%%'
+SELECT e.created_at, e.kind, e.severity, e.status, e.reason
+FROM budget.escalations AS e
 ORDER BY e.created_at DESC
 LIMIT %s
 """
@@ -99,13 +98,13 @@ class Escalation:
 
 @dataclass(frozen=True)
 class Frame:
-    """All that is shown at a moment; `escalations` is None for a role that may not read them."""
+    """All that is shown at a moment."""
 
     status: Status
     burn: Burn
     hours: list[Hour]
     holds: list[OpenHold]
-    escalations: list[Escalation] | None
+    escalations: list[Escalation]
 
 
 @click.command()
@@ -119,8 +118,8 @@ def watch(*, every: float, count: int | None, dsn: str, as_json: bool) -> None:
     """Show the day's spend live, with its burn rate.
 
     And the latest holds and escalations. A column is an hour: what the calls begun in it count. The rate is that of
-    the last one to two hours. A lost connection is looked for again. It reads views alone; the escalations need
-    SELECT on public.escalations. With --json each line is an object.
+    the last one to two hours. A lost connection is looked for again. It reads views alone. With --json
+    each line is an object.
 
     \b
     Examples:
@@ -166,22 +165,15 @@ def _read(connection: psycopg.Connection[Any], status: Status) -> Frame:
     with (
         connection.cursor(row_factory=class_row(Burn)) as burn,
         connection.cursor(row_factory=class_row(Hour)) as hours,
+        connection.cursor(row_factory=class_row(Escalation)) as escalations,
     ):
         return Frame(
             status,
             burn.execute(_BURN).fetchall()[0],
             hours.execute(_HOURS).fetchall(),
             open_holds(connection, _MOST, newest_first=True),
-            _escalations(connection),
+            escalations.execute(_ESCALATIONS, [_MOST]).fetchall(),
         )
-
-
-def _escalations(connection: psycopg.Connection[Any]) -> list[Escalation] | None:
-    try:
-        with connection.cursor(row_factory=class_row(Escalation)) as cursor:
-            return cursor.execute(_ESCALATIONS, [_MOST]).fetchall()
-    except psycopg.errors.InsufficientPrivilege:
-        return None
 
 
 def show_frame(frame: Frame, trouble: str | None, now: datetime, console: Console) -> Group:
@@ -201,7 +193,7 @@ def show_frame(frame: Frame, trouble: str | None, now: datetime, console: Consol
         return Group(*top, "", table)
     # Whichever needs less leaves its lines to the other.
     most = max(2, rows - 3)
-    fewer = min(len(frame.holds) or 1, max(most // 2, most - len(frame.escalations or [None])))
+    fewer = min(len(frame.holds) or 1, max(most // 2, most - (len(frame.escalations) or 1)))
     holds = _holds_view(frame, now, fewer, width)
     return Group(*top, "", holds, "", _escalations_view(frame, now, max(1, most - fewer), width))
 
@@ -224,15 +216,17 @@ def _burn_lines(frame: Frame, now: datetime, console: Console) -> Iterator[Text]
 
 def _prophecy(frame: Frame, now: datetime, width: int) -> Text:
     burn, status = frame.burn, frame.status
+    met = burn.met_at is not None and burn.met_at <= now + timedelta(seconds=1)
     if not burn.per_hour or not burn.since:
-        return Text("  nothing was spent in the last hours", style="dim")
+        calm = Text("  nothing was spent in the last hours", style="dim")
+        return calm.append("; the limit is met", style="not dim bold red") if met else calm
     cents = round(burn.per_hour, 2)
     rate = f"  {amount(cents) if cents else 'less than 0.01'} an hour since {clock(burn.since, now)}"
     if status.emergency_kill is None:
         fate, style = "there is no limit to be met", ""
     elif not burn.met_at:
         fate, style = "the day ends before the limit is met", "green"
-    elif burn.met_at <= now + timedelta(seconds=1):
+    elif met:
         fate, style = "the limit is met", "bold red"
     else:
         fate, style = f"at this rate the limit is met at {clock(burn.met_at, now)}", "bold yellow"
@@ -275,7 +269,6 @@ def _escalations_view(frame: Frame, now: datetime, rows: int, width: int) -> Gro
             Text(printable(escalation.severity or "-"), style=_SEVERITIES.get(escalation.severity or "", "")),
             Text(printable(escalation.reason or escalation.kind)),
         )
-        for escalation in frame.escalations or []
+        for escalation in frame.escalations
     ]
-    empty = "this role may not read public.escalations" if frame.escalations is None else "none yet"
-    return _list("Latest escalations", lines, rows, width, empty)
+    return _list("Latest escalations", lines, rows, width, "none yet")

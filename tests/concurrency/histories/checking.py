@@ -39,7 +39,7 @@ def _no_order(history: History) -> Iterator[str]:
         lines = why_not(search, result)
         if len(result.order) == len(history.calls):
             lines += ["All calls are there, but the ledger was found as", *map(str, sorted(history.ledger.items()))]
-            lines += ["and not as", *ledger(result.node.state)]
+            lines += ["and not as", *ledger(result.node.state, since=0)]
         yield "\n".join(lines)
 
 

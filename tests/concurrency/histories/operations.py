@@ -7,6 +7,7 @@ leave, none if it cannot have committed now. What makes a reading stale is said 
 
 - a decision reads, also the clock, after the decision before it has committed: this is the decision lock;
 - under the table lock no row of the ledger changes between reading and commit;
+- spend that is booked reads after each decision under the table lock: it would have had to wait for it;
 - what locks a row finds it as it is until the commit.
 """
 
@@ -70,14 +71,14 @@ class Call:
     """Of a sweep: the rows that others were at meanwhile."""
 
     @property
-    def decided(self) -> bool:
-        """It had the decision lock. Who looks for its row first may end before that."""
-        return self.operation.decides and self.answer != "PB002"
+    def locks(self) -> Set[str]:
+        """What it kept others from. Who looks for its row first may end before it decides."""
+        return frozenset() if self.answer == "PB002" else self.operation.locks
 
     @property
     def is_silent(self) -> bool:
         """It neither changed nor decided anything: it ended with an error, or found no row."""
-        return (failed(self.answer) or self.answer is None) and not self.decided
+        return (failed(self.answer) or self.answer is None) and not self.locks
 
 
 class View(NamedTuple):
@@ -89,8 +90,8 @@ class View(NamedTuple):
     now: int
 
 
-# What a commit changed, as far as it makes a reading stale.
-DECISION, LEDGER, ROW, CONFIG = "decision", "ledger", "row", "config"
+# What makes a reading stale: the commit of one who held a lock, a change of the ledger, a change of the own row.
+DECISION, TABLE, LEDGER, ROW = "decision lock", "table lock", "ledger", "row"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Operation:
     id: int | None = None
 
     statement: ClassVar[str]
-    decides: ClassVar[bool] = False
+    locks: ClassVar[Set[str]] = frozenset()
     restarts_at: ClassVar[Set[str]] = frozenset()
 
     def read(self, row: tuple[Any, ...]) -> Answer:
@@ -170,7 +171,7 @@ class Reserve(Operation):
     statement = (
         f"SELECT {VERDICT} FROM budget.reserve({COST}, %(service)s, p_reservation_id => %(id)s, p_ttl => {INTERVAL})"
     )
-    decides = True
+    locks = frozenset({DECISION, TABLE})
     restarts_at = frozenset({DECISION, LEDGER})
 
     def read(self, row: tuple[Any, ...]) -> Answer:
@@ -211,6 +212,7 @@ class Reserve(Operation):
 @dataclass(frozen=True)
 class ReserveAdvisory(Reserve):
     statement = Reserve.statement.replace("budget.reserve(", "budget.reserve_advisory(")
+    locks = frozenset({DECISION})
     restarts_at = frozenset({DECISION})
 
 
@@ -220,7 +222,7 @@ class Extend(Operation):
     ttl: int | None = None
 
     statement = f"SELECT {VERDICT} FROM budget.extend(%(id)s, {COST}, p_ttl => {INTERVAL})"
-    decides = True
+    locks = frozenset({DECISION})
     restarts_at = frozenset({DECISION, ROW})
 
     def read(self, row: tuple[Any, ...]) -> Answer:
@@ -281,7 +283,7 @@ class Settle(Operation):
     cost: int = 0
 
     statement = f"SELECT {OUTCOME} FROM budget.settle(%(id)s, {COST})"
-    restarts_at = frozenset({ROW})
+    restarts_at = frozenset({TABLE, ROW})
 
     def read(self, row: tuple[Any, ...]) -> Answer:
         return Outcome(*row)
@@ -316,7 +318,7 @@ class Settle(Operation):
 @dataclass(frozen=True)
 class Cancel(Operation):
     statement = f"SELECT {OUTCOME} FROM budget.cancel(%(id)s)"
-    restarts_at = frozenset({ROW})
+    restarts_at = frozenset({TABLE, ROW})
 
     def read(self, row: tuple[Any, ...]) -> Answer:
         return Outcome(*row)
@@ -380,6 +382,7 @@ class Record(Operation):
     service: str = "service"
 
     statement = f"SELECT {OUTCOME} FROM budget.record({COST}, %(service)s, p_id => %(id)s)"
+    restarts_at = frozenset({TABLE})
 
     def read(self, row: tuple[Any, ...]) -> Answer:
         return Outcome(*row)

@@ -59,7 +59,7 @@ class Writer:
 
     def write(self) -> Program:
         dice = self.dice
-        prologue = [Insert(SPENT, dice.randrange(0, 9000)), *(self.reserve() for _ in range(dice.randrange(5)))]
+        prologue = [Insert(SPENT, dice.randrange(0, 6000)), *(self.reserve() for _ in range(dice.randrange(5)))]
         clients = [[self.operation() for _ in range(self.length())] for _ in range(CLIENTS)]
         return Program(
             self.seed,
@@ -120,7 +120,7 @@ class Writer:
         return Delete(self.dice.choice([*HOLDS, *HOLDS, *RECORDS, SPENT]))
 
     def set_limits(self) -> Operation:
-        kill, soft = self.dice.choice([4_000, 8_000, 12_000, 16_000]), self.dice.choice([1_000, 5_000])
+        kill, soft = self.dice.choice([4_000, 8_000, 12_000, 16_000, 20_000]), self.dice.choice([1_000, 5_000])
         return self.dice.choice([SetLimits(None, kill), SetLimits(None, None, soft), SetLimits(None, kill, soft)])
 
     def freeze(self) -> Operation:

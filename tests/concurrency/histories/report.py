@@ -23,33 +23,40 @@ def short(row_id: Any) -> str:
     return f"#{row_id}" if row_id is None or row_id < 10**6 else f"#…{row_id % 65536:04x}"
 
 
-def answer(call: Call) -> str:
+def answer(call: Call, since: int) -> str:
     said = call.answer
     if not hasattr(said, "_asdict"):
         return str(said)
     shown = {name: value for name, value in said._asdict().items() if name not in ("resets_at", "can_proceed")}
-    shown["id"] = None if said.id is None else short(said.id)
+    for name in {"expires", "retry_at"} & shown.keys():
+        shown[name] = shown[name] and shown[name] - since
+    shown["id"] = said.id and short(said.id)
     return ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
 
 
 def line(call: Call, since: int) -> str:
     span = f"{call.started - since:8} to {call.ended - since:8}"
-    return f"{span}  client {call.client:2}  {told(call.operation)}  ->  {answer(call)}"
+    return f"{span}  client {call.client:2}  {told(call.operation)}  ->  {answer(call, since)}"
 
 
-def ledger(state: State) -> list[str]:
+def ledger(state: State, since: int) -> list[str]:
     lines = [f"{state.config}, total without holds {state.settled}"]
     for row_id, row in state.rows.items():
-        lines.append(f"{short(row_id)}: {row.state} {row.cost}, estimate {row.estimate}, expires {row.expires}")
+        expires = row.expires and row.expires - since
+        lines.append(f"{short(row_id)}: {row.state} {row.cost}, estimate {row.estimate}, expires {expires}")
     return lines
 
 
 def why_not(search: Search, result: Result) -> list[str]:
     """The order as far as it goes, the state that it comes to, and why nothing can follow."""
-    since = min(calls[0].started for calls in search.clients if calls)
+    since = min((calls[0].started for calls in search.clients), default=0)
     lines = [f"After {len(result.order)} calls, of which the last are"]
     lines += [f"  {line(call, since)}" for call in result.order[-SHOWN:]]
-    lines += ["the state is", *(f"  {one}" for one in ledger(result.node.state)), "and none of these can be next:"]
+    lines += [
+        "the state is",
+        *(f"  {one}" for one in ledger(result.node.state, since)),
+        "and none of these can be next:",
+    ]
     for client, call in search.under_way(result.node):
         seen = result.node.seen[client]
         why = "cannot commit here" if seen.explained else f"nothing that it may have read explains it: {seen}"

@@ -9,20 +9,25 @@ from dataclasses import replace
 from tests.concurrency.histories.programs import Program
 from tests.concurrency.histories.running import History
 
-TRIES = 20
+TRIES = 8
 SECONDS = 20.0
 
 
 def smaller(program: Program) -> Iterator[Program]:
-    """Without one client, or one operation."""
-    clients = program.clients
-    for number, work in enumerate(clients):
-        yield replace(program, clients=clients[:number] + clients[number + 1 :])
-        for place in range(len(work)):
-            rest = work[:place] + work[place + 1 :]
-            yield replace(program, clients=(*clients[:number], rest, *clients[number + 1 :]))
-    for place in range(len(program.prologue)):
-        yield replace(program, prologue=program.prologue[:place] + program.prologue[place + 1 :])
+    """Without one client, without half of what one does, and without one operation; the smallest first."""
+    clients = (program.prologue, *program.clients)
+
+    def without(number: int, start: int, end: int) -> Program:
+        left = list(clients)
+        left[number] = left[number][:start] + left[number][end:]
+        return replace(program, prologue=left[0], clients=tuple(filter(None, left[1:])))
+
+    for share in (1, 2, 20):
+        for number, work in enumerate(clients):
+            size = -(-len(work) // share)
+            for start in range(0, len(work), max(size, 1)):
+                if (candidate := without(number, start, start + size)).clients:
+                    yield candidate
 
 
 def shrink(history: History, again: Callable[[Program], History | None]) -> History:

@@ -12,6 +12,7 @@ from itertools import repeat
 
 import pytest
 
+from tests.concurrency.calls import empty_ledger, value
 from tests.concurrency.histories.checking import faults, story
 from tests.concurrency.histories.programs import CLIENTS, Program, program
 from tests.concurrency.histories.running import History, run
@@ -24,24 +25,63 @@ ROUNDS = 1000
 """How often the program of HISTORY_SEED is run."""
 
 
-def seeds() -> list[Iterable[int]]:
-    """In batches, so that they can be run side by side."""
+def batches() -> list[Iterable[int]]:
+    """Seeds, in batches that can be run side by side."""
     if seed := os.environ.get("HISTORY_SEED"):
         return [repeat(int(seed), ROUNDS)]
     return [range(first, min(first + BATCH, HISTORIES)) for first in range(0, HISTORIES, BATCH)]
 
 
-@pytest.mark.parametrize("seeds", seeds(), ids=str)
-def test_every_history_has_an_order(db: Connection, crowd: Callable[[int], Crowd], seeds: Iterable[int]) -> None:
-    clients = crowd(CLIENTS)
-
-    def wrong(program: Program) -> History | None:
-        history = run(clients, program)
-        return history if list(faults(history)) else None
-
+def first_wrong(db: Connection, clients: Crowd, seeds: Iterable[int]) -> History | None:
+    """The first history that goes wrong."""
     for number, seed in enumerate(seeds):
         if number % 25 == 0:
             db.execute("VACUUM public.cost_tracking, public.escalations")
-        if (history := wrong(program(seed))) is not None:
-            history = shrink(history, wrong)
-            pytest.fail(story(history, list(faults(history))), pytrace=False)
+        if (history := run_wrong(clients, program(seed))) is not None:
+            return history
+    return None
+
+
+def run_wrong(clients: Crowd, program: Program) -> History | None:
+    """Run a program; its history if it goes wrong."""
+    history = run(clients, program)
+    return history if any(faults(history)) else None
+
+
+@pytest.mark.parametrize("seeds", batches(), ids=str)
+def test_every_history_has_an_order(db: Connection, crowd: Callable[[int], Crowd], seeds: Iterable[int]) -> None:
+    clients = crowd(CLIENTS)
+    history = first_wrong(db, clients, seeds)
+    if history is not None:
+        history = shrink(history, lambda smaller: run_wrong(clients, smaller))
+        pytest.fail(story(history, list(faults(history))), pytrace=False)
+
+
+LOCK = "v_now := budget._serialise(p_lock);"
+LOOK = "SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;"
+
+# What is changed in which function.
+BROKEN = {
+    "no decision lock": ("budget._serialise", {"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"}),
+    "the sum before the lock": (
+        "budget._reserve",
+        {
+            LOCK: "v_now := budget._now();",
+            "        IF v_verdict.can_proceed": "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed",
+        },
+    ),
+    "the id looked up before the lock": ("budget._reserve", {LOOK: "NULL;", LOCK: f"{LOOK} {LOCK}"}),
+}
+
+
+@pytest.mark.parametrize(("function", "changes"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_guard_is_found(
+    db: Connection, crowd: Callable[[int], Crowd], function: str, changes: dict[str, str]
+) -> None:
+    source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    db.execute(source)
+    assert first_wrong(db, crowd(CLIENTS), range(BATCH)) is not None
+    empty_ledger(db)

@@ -1,3 +1,5 @@
+-- The ledger first: whoever has to wait for a decision under the table lock does so before it reads anything, and
+-- without holding up others at its row, such as that decision's own transaction.
 CREATE OR REPLACE FUNCTION budget._lock_hold(p_reservation_id uuid)
 RETURNS public.cost_tracking
 LANGUAGE plpgsql
@@ -7,6 +9,7 @@ AS $function$
 DECLARE
     v_row public.cost_tracking;
 BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     SELECT l.*
     INTO v_row
     FROM public.cost_tracking AS l
@@ -29,4 +32,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._lock_hold(uuid) FROM PUBLIC;
 COMMENT ON FUNCTION budget._lock_hold(uuid) IS
-'The ledger row of a reservation, locked until the end of the transaction. Errors: PB002 unknown, 55P03 lock wait.';
+'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
+Errors: PB002 unknown, 55P03 lock wait.';

@@ -1,0 +1,47 @@
+"""`pgbudget report`: a page to look at."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from pgbudget.cli._common import connected, dsn_option, json_option, print_json
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How many, today included.")
+@click.option(
+    "--out",
+    "page",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    default="report.html",
+    show_default=True,
+    metavar="FILE",
+    help="Where to; - for stdout.",
+)
+@dsn_option
+@json_option
+def report(*, days: int, page: TextIO, dsn: str, as_json: bool) -> None:
+    """Write one self-contained page about the last days.
+
+    Spend per day against the limits and per service, estimates against actual costs, refusals and escalations, open
+    holds. It reads views alone, as budget_reader may; what needs SELECT on public.cost_tracking, public.escalations
+    or public.proposer_configs is left out, and named, where the role has not got it. --json prints the figures
+    instead.
+
+    \b
+    Examples:
+      pgbudget report --days 30 --out report.html
+      pgbudget report --json | jq '.days[-1]'
+    """
+    from pgbudget.report import read_facts, report_page  # noqa: PLC0415 - only this command needs it
+
+    with connected(dsn) as (connection, _):
+        facts = read_facts(connection, days)
+    if as_json:
+        print_json(facts)
+        return
+    page.write(report_page(facts))
+    if page.name != "-":
+        click.echo(f"{page.name}: {days} days of {facts.database}")
