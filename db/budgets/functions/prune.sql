@@ -10,8 +10,16 @@ DECLARE
     v_lock_timeout text := budget._begin_write();
     v_pruned bigint;
 BEGIN
-    DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now());
-    GET DIAGNOSTICS v_pruned = ROW_COUNT;
+    -- In the order in which everybody locks them.
+    PERFORM
+    FROM budget.balances AS b
+    WHERE b.ends_at <= least(p_before, budget._now())
+    ORDER BY b.budget, b.member, b.starts_at, b.slot DESC
+    FOR UPDATE;
+    WITH gone AS (
+        DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now()) RETURNING b.slot
+    )
+    SELECT count(*) INTO v_pruned FROM gone AS g WHERE g.slot = 0;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END

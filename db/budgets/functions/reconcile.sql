@@ -12,7 +12,10 @@ BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         UPDATE budget.balances AS b
-        SET amount = reconcile.ledger
+        SET
+            amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
+            room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
+            room_of = 0
         WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
         RETURN NEXT;
     END LOOP;

@@ -1,6 +1,6 @@
 SET search_path = pg_catalog, pg_temp;
 
-DROP TYPE IF EXISTS budget._posting;
+DROP TYPE IF EXISTS budget._match;
 
 DROP TABLE IF EXISTS budget.balances;
 

@@ -13,9 +13,16 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     soft_limits numeric [] NOT NULL DEFAULT '{}',
     enforcement text NOT NULL DEFAULT 'block',
     is_active boolean NOT NULL DEFAULT true,
+    slots integer NOT NULL DEFAULT 1,
+    extra numeric,
+    extra_until timestamptz,
     CONSTRAINT budgets_period_known CHECK (period IN ('minute', 'hour', 'day', 'week', 'month', 'total')),
     CONSTRAINT budgets_enforcement_known CHECK (enforcement IN ('block', 'warn')),
     CONSTRAINT budgets_limit_in_range CHECK (limit_amount >= 0 AND limit_amount < 1e15),
+    CONSTRAINT budgets_slots_in_range CHECK (slots BETWEEN 1 AND 64),
+    CONSTRAINT budgets_raise_whole CHECK (
+        (extra IS NULL) = (extra_until IS NULL) AND extra >= 0 AND extra < 1e15 AND isfinite(extra_until)
+    ),
     -- The limit of the day is written in system_config, and nowhere else.
     CONSTRAINT budgets_one_truth CHECK ((name = 'daily') = (limit_amount IS NULL))
 );
@@ -27,23 +34,50 @@ CREATE TABLE IF NOT EXISTS budget.balances (
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
-    amount numeric NOT NULL,
-    PRIMARY KEY (budget, member, starts_at)
+    slot integer NOT NULL,
+    amount numeric NOT NULL DEFAULT 0,
+    room numeric NOT NULL DEFAULT 0,
+    room_of numeric NOT NULL DEFAULT 0,
+    PRIMARY KEY (budget, member, starts_at, slot),
+    CONSTRAINT balances_slot_has_room CHECK (slot = 0 OR room >= 0),
+    CONSTRAINT balances_room_is_spread CHECK (slot = 0 OR room_of = 0)
 )
 WITH (fillfactor = 50);
 
 COMMENT ON TABLE budget.balances IS
-'What the ledger rows of a member come to in a window of a budget. A trigger on the ledger keeps it.';
+'What the ledger rows of a member come to in a window of a budget: the sum over its slots. A trigger on the ledger keeps
+it.';
+
+COMMENT ON COLUMN budget.balances.slot IS
+'0, and beside it 1 to slots where a budget has more than one: those who reserve at the same time lock different ones.';
+
+COMMENT ON COLUMN budget.balances.room IS
+'What may still be reserved from a slot without a look at the others. Of slot 0, as a negative number, what was spent
+without room. Over all slots, room and amount come to the room_of of slot 0.';
+
+COMMENT ON COLUMN budget.balances.room_of IS 'In slot 0: the limit whose room was last spread over the slots.';
 
 DO $do$
 BEGIN
-    IF to_regtype('budget._posting') IS NULL THEN
-        CREATE TYPE budget._posting AS (service_name text, request jsonb, created_at timestamptz, amount numeric);
+    IF to_regtype('budget._match') IS NULL THEN
+        CREATE TYPE budget._match AS (
+            budget text,
+            dimension text,
+            member text,
+            starts_at timestamptz,
+            ends_at timestamptz,
+            limit_amount numeric,
+            enforcement text,
+            slots integer,
+            slot integer,
+            amount numeric
+        );
     END IF;
 END
 $do$;
 
-COMMENT ON TYPE budget._posting IS 'What one ledger row adds to the balances that it matches.';
+COMMENT ON TYPE budget._match IS
+'A balance that postings belong to: its budget, window, limit in force, the slot of this session, and their amount.';
 
 INSERT INTO budget.budgets (name, dimension, member, period)
 VALUES ('daily', '*', '*', 'day')

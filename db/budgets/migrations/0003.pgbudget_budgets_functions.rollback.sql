@@ -9,7 +9,7 @@ DROP FUNCTION IF EXISTS budget.reconcile();
 
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
-DROP FUNCTION IF EXISTS budget.set_budget(text, numeric, text, text, text, text, numeric [], text, boolean);
+DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz );
 
 DROP FUNCTION IF EXISTS budget._budget_standing();
 
@@ -21,17 +21,23 @@ DROP FUNCTION IF EXISTS budget._forget_balances();
 
 DROP FUNCTION IF EXISTS budget._post();
 
-DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, text, text, timestamptz);
+DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric);
+DROP FUNCTION IF EXISTS budget._add_to_balance(budget._match);
 
-DROP FUNCTION IF EXISTS budget._open_balance(text, text, text, timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
+
+DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
+
+DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 
 DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._matching(budget._config, text, jsonb, timestamptz);
+DROP FUNCTION IF EXISTS budget._matching(budget._config, budget._posting [], timestamptz);
+
+DROP FUNCTION IF EXISTS budget._limit(budget._config, budget.budgets, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._period(text, timestamptz, text);
 -- end compiled

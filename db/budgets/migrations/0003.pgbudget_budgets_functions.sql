@@ -44,23 +44,35 @@ COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
 -- end functions/_internal/_period.sql
 
+-- begin functions/_internal/_limit.sql
+-- The limit of the day is core's. A raise ends by itself: nothing is written when its time has come.
+CREATE OR REPLACE FUNCTION budget._limit(p_config budget._config, p_budget budget.budgets, p_now timestamptz)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_budget.name = 'daily' THEN
+        RETURN p_config.emergency_kill;
+    END IF;
+    RETURN p_budget.limit_amount + CASE WHEN p_now < p_budget.extra_until THEN p_budget.extra ELSE 0 END;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._limit(budget._config, budget.budgets, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._limit(budget._config, budget.budgets, timestamptz) IS
+'The limit of a budget that is in force at an instant, a temporary raise included.';
+-- end functions/_internal/_limit.sql
+
 -- begin functions/_internal/_matching.sql
 -- In this order balances are locked, by everyone.
 CREATE OR REPLACE FUNCTION budget._matching(
     p_config budget._config,
-    p_service_name text,
-    p_request jsonb,
-    p_at timestamptz
+    p_postings budget._posting [],
+    p_now timestamptz
 )
-RETURNS TABLE (
-    budget text,
-    dimension text,
-    member text,
-    starts_at timestamptz,
-    ends_at timestamptz,
-    limit_amount numeric,
-    enforcement text
-)
+RETURNS SETOF budget._match
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -73,19 +85,27 @@ BEGIN
         m.member,
         w.starts_at,
         w.ends_at,
-        CASE b.name WHEN 'daily' THEN p_config.emergency_kill ELSE b.limit_amount END,
-        b.enforcement
-    FROM budget.budgets AS b
-    CROSS JOIN LATERAL budget._member(b.dimension, p_service_name, p_request) AS m (member)
-    CROSS JOIN LATERAL budget._period(b.period, p_at, coalesce(b.timezone, p_config.timezone)) AS w
+        budget._limit(p_config, b, p_now),
+        b.enforcement,
+        b.slots,
+        -- Consecutive sessions of a server have consecutive numbers.
+        CASE WHEN b.slots > 1 THEN 1 + pg_backend_pid() % b.slots ELSE 0 END,
+        sum(p.amount)
+    FROM unnest(p_postings) AS p
+    CROSS JOIN budget.budgets AS b
+    CROSS JOIN LATERAL budget._member(b.dimension, p.service_name, p.request) AS m (member)
+    CROSS JOIN LATERAL budget._period(
+        b.period, coalesce(p.created_at, p_now), coalesce(b.timezone, p_config.timezone)
+    ) AS w
     WHERE b.is_active AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL)) AND w.starts_at IS NOT NULL
+    GROUP BY b.*, b.name, m.member, w.starts_at, w.ends_at
     ORDER BY b.name, m.member, w.starts_at;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._matching(budget._config, text, jsonb, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._matching(budget._config, text, jsonb, timestamptz) IS
-'The budgets that a request at an instant belongs to, each with its member, window and limit, in the order of locking.';
+REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) IS
+'The balances that postings belong to, those of a new request at p_now, in the order of locking.';
 -- end functions/_internal/_matching.sql
 
 -- begin functions/_internal/_ledger_sum.sql
@@ -124,48 +144,175 @@ COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
 -- end functions/_internal/_ledger_sum.sql
 
 -- begin functions/_internal/_open_balance.sql
--- The row comes first and the sum after it: whoever else posts to this window waits at the row's key from then on, and
+-- Slot 0 comes first and the sum after it: whoever else posts to this window waits at the row's key from then on, and
 -- adds what it wrote itself.
-CREATE OR REPLACE FUNCTION budget._open_balance(
-    p_budget text,
-    p_dimension text,
-    p_member text,
-    p_starts_at timestamptz,
-    p_ends_at timestamptz
-)
+CREATE OR REPLACE FUNCTION budget._open_balance(p_match budget._match)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_amount numeric;
 BEGIN
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
-    VALUES (p_budget, p_member, p_starts_at, p_ends_at, 0)
-    ON CONFLICT (budget, member, starts_at) DO NOTHING;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot)
+    VALUES (p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0)
+    ON CONFLICT (budget, member, starts_at, slot) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    v_amount := budget._ledger_sum(p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at);
     UPDATE budget.balances AS b
-    SET amount = budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at)
-    WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+    SET amount = v_amount, room = -v_amount
+    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot)
+    SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, s.slot
+    FROM generate_series(1, p_match.slots) AS s (slot)
+    WHERE p_match.slots > 1;
     RETURN true;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._open_balance(text, text, text, timestamptz, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._open_balance(text, text, text, timestamptz, timestamptz) IS
+REVOKE ALL ON FUNCTION budget._open_balance(budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._open_balance(budget._match) IS
 'Opens the balance of a member''s window, with all that the ledger has in it. False when another has opened it.';
 -- end functions/_internal/_open_balance.sql
 
+-- begin functions/_internal/_spread_room.sql
+CREATE OR REPLACE FUNCTION budget._spread_room(p_match budget._match)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_total numeric := sum(b.amount)
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
+    v_share numeric := trunc(v_rest / p_match.slots, 12);
+BEGIN
+    -- Where there is no room for this request, nothing is gained by moving it.
+    IF v_rest < 0 THEN
+        RETURN;
+    END IF;
+    UPDATE budget.balances AS b
+    SET
+        amount = CASE b.slot WHEN 0 THEN v_total ELSE 0 END,
+        room = CASE b.slot
+            WHEN 0 THEN 0
+            WHEN p_match.slot THEN p_match.limit_amount - v_total - (p_match.slots - 1) * v_share
+            ELSE v_share
+        END,
+        room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
+    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._spread_room(budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._spread_room(budget._match) IS
+'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
+-- end functions/_internal/_spread_room.sql
+
+-- begin functions/_internal/_lock_balance.sql
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds a slot waits for none above it,
+-- and looks at others only where they are free (SKIP LOCKED).
+CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_missing numeric;
+    v_other record;
+BEGIN
+    PERFORM
+    FROM budget.balances AS b
+    WHERE
+        b.budget = p_match.budget
+        AND b.member = p_match.member
+        AND b.starts_at = p_match.starts_at
+        AND (p_whole OR b.slot = p_match.slot)
+    ORDER BY b.slot DESC
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        IF NOT budget._open_balance(p_match) THEN
+            RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
+        END IF;
+        p_whole := true;
+    END IF;
+    IF p_match.slots = 1 THEN
+        RETURN true;
+    ELSIF p_whole THEN
+        PERFORM budget._spread_room(p_match);
+        RETURN true;
+    END IF;
+
+    -- What was spent without asking, and what a lowered limit took away, may be missing from any of the slots.
+    SELECT
+        greatest(0, p_match.amount)
+        + greatest(0, -base.room)
+        + greatest(0, base.room_of - p_match.limit_amount)
+        - own.room
+    INTO v_missing
+    FROM budget.balances AS base
+    INNER JOIN budget.balances AS own USING (budget, member, starts_at)
+    WHERE
+        base.budget = p_match.budget
+        AND base.member = p_match.member
+        AND base.starts_at = p_match.starts_at
+        AND base.slot = 0
+        AND own.slot = p_match.slot;
+    IF v_missing <= 0 THEN
+        RETURN true;
+    ELSIF NOT p_needs_room THEN
+        -- What finds no room is posted to slot 0.
+        PERFORM
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
+        FOR NO KEY UPDATE;
+        RETURN true;
+    END IF;
+
+    SELECT b.slot, b.room
+    INTO v_other
+    FROM budget.balances AS b
+    WHERE
+        b.budget = p_match.budget
+        AND b.member = p_match.member
+        AND b.starts_at = p_match.starts_at
+        AND b.slot NOT IN (0, p_match.slot)
+        AND b.room >= v_missing
+    ORDER BY b.room DESC
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- Half of the rest comes along, so that the next call finds it here.
+    v_missing := v_missing + trunc((v_other.room - v_missing) / 2, 12);
+    UPDATE budget.balances AS b
+    SET room = b.room + CASE b.slot WHEN p_match.slot THEN v_missing ELSE -v_missing END
+    WHERE
+        b.budget = p_match.budget
+        AND b.member = p_match.member
+        AND b.starts_at = p_match.starts_at
+        AND b.slot IN (p_match.slot, v_other.slot);
+    RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lock_balance(budget._match, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_balance(budget._match, boolean, boolean) IS
+'Locks what a decision on a balance needs, opened if it is not there: its row or, of one with slots, the own slot with
+room enough, or all of them (p_whole). False when the own slot has too little room and no free one has enough:
+the caller then gives back what it locked, and locks all.';
+-- end functions/_internal/_lock_balance.sql
+
 -- begin functions/_internal/_add_to_balance.sql
-CREATE OR REPLACE FUNCTION budget._add_to_balance(
-    p_budget text,
-    p_dimension text,
-    p_member text,
-    p_starts_at timestamptz,
-    p_ends_at timestamptz,
-    p_amount numeric
-)
+-- Each row's room goes down by what its amount goes up. Slot 0 takes what the own slot has no room for.
+CREATE OR REPLACE FUNCTION budget._add_to_balance(p_match budget._match)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
@@ -174,16 +321,32 @@ AS $function$
 BEGIN
     FOR i IN 1 .. 2 LOOP
         UPDATE budget.balances AS b
-        SET amount = b.amount + p_amount
-        WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+        SET amount = b.amount + p_match.amount, room = b.room - p_match.amount
+        WHERE
+            b.budget = p_match.budget
+            AND b.member = p_match.member
+            AND b.starts_at = p_match.starts_at
+            AND b.slot = p_match.slot
+            AND (b.slot = 0 OR b.room >= p_match.amount);
+        EXIT WHEN FOUND;
+        IF p_match.slot > 0 THEN
+            UPDATE budget.balances AS b
+            SET amount = b.amount + p_match.amount, room = b.room - p_match.amount
+            WHERE
+                b.budget = p_match.budget
+                AND b.member = p_match.member
+                AND b.starts_at = p_match.starts_at
+                AND b.slot = 0;
+            EXIT WHEN FOUND;
+        END IF;
         -- A balance that is opened here has the ledger's rows in it already, this statement's among them.
-        EXIT WHEN FOUND OR budget._open_balance(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
+        EXIT WHEN budget._open_balance(p_match);
     END LOOP;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._add_to_balance(text, text, text, timestamptz, timestamptz, numeric) IS
+REVOKE ALL ON FUNCTION budget._add_to_balance(budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._add_to_balance(budget._match) IS
 'Adds an amount to a balance, which is opened if it is not there.';
 -- end functions/_internal/_add_to_balance.sql
 
@@ -207,22 +370,27 @@ DECLARE
     v_amount numeric;
     v_lapsed numeric;
 BEGIN
-    SELECT b.amount
-    INTO v_amount
-    FROM budget.balances AS b
-    WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
-    IF NOT FOUND THEN
+    SELECT
+        (
+            SELECT sum(b.amount)
+            FROM budget.balances AS b
+            WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at
+        ),
+        CASE
+            WHEN p_config.on_expiry = 'release' THEN (
+                SELECT sum(l.cost)
+                FROM public.cost_tracking AS l
+                WHERE
+                    l.expires_at <= p_now
+                    AND l.created_at >= p_starts_at
+                    AND l.created_at < p_ends_at
+                    AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
+            )
+        END
+    INTO v_amount, v_lapsed;
+    -- A window that nobody has written to, or that was pruned.
+    IF v_amount IS NULL THEN
         v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
-    END IF;
-    IF p_config.on_expiry = 'release' THEN
-        SELECT sum(l.cost)
-        INTO v_lapsed
-        FROM public.cost_tracking AS l
-        WHERE
-            l.expires_at <= p_now
-            AND l.created_at >= p_starts_at
-            AND l.created_at < p_ends_at
-            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
     END IF;
     RETURN v_amount - coalesce(v_lapsed, 0);
 END
@@ -237,47 +405,45 @@ COMMENT ON FUNCTION budget._balance(budget._config, text, text, text, timestampt
 
 -- begin functions/_internal/_escalate_balance.sql
 -- Judged by state, as the day's caps are. The day's own caps are core's.
-CREATE OR REPLACE FUNCTION budget._escalate_balance(
-    p_config budget._config,
-    p_budget text,
-    p_member text,
-    p_starts_at timestamptz
-)
+CREATE OR REPLACE FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_total numeric := sum(b.amount)
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
     v_reached record;
 BEGIN
     FOR v_reached IN
-        SELECT t.amount, t.severity, a.amount AS total, b.limit_amount
-        FROM budget.budgets AS b
-        INNER JOIN budget.balances AS a ON b.name = a.budget
-        CROSS JOIN LATERAL (
-            SELECT s.amount, 'warning' FROM unnest(b.soft_limits) AS s (amount)
+        SELECT t.amount, t.severity
+        FROM (
+            SELECT s.amount, 'warning'
+            FROM budget.budgets AS b
+            CROSS JOIN LATERAL unnest(b.soft_limits) AS s (amount)
+            WHERE b.name = p_match.budget
             UNION ALL
-            SELECT b.limit_amount, 'critical'
+            SELECT p_match.limit_amount, 'critical'
         ) AS t (amount, severity)
-        WHERE
-            b.name = p_budget AND a.member = p_member AND a.starts_at = p_starts_at AND t.amount <= a.amount
+        WHERE t.amount <= v_total
     LOOP
         PERFORM budget._escalate_once(
             'budget_threshold',
             (budget._window(budget._now(), p_config.timezone)).day,
-            concat_ws('/', p_budget, p_starts_at, v_reached.amount, p_member),
+            concat_ws('/', p_match.budget, budget._iso(p_match.starts_at), v_reached.amount, p_match.member),
             v_reached.severity,
             format(
                 'Budget %s, member %s, has reached %s: settled and held %s, limit %s.',
-                p_budget, p_member, v_reached.amount, v_reached.total, v_reached.limit_amount
+                p_match.budget, p_match.member, v_reached.amount, v_total, p_match.limit_amount
             ),
             jsonb_build_object(
-                'budget', p_budget,
-                'member', p_member,
+                'budget', p_match.budget,
+                'member', p_match.member,
                 'threshold', v_reached.amount::text,
-                'current_total', v_reached.total::text,
-                'limit_amount', v_reached.limit_amount::text
+                'current_total', v_total::text,
+                'limit_amount', p_match.limit_amount::text
             ),
             NULL
         );
@@ -285,8 +451,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_balance(budget._config, text, text, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_balance(budget._config, text, text, timestamptz) IS
+REVOKE ALL ON FUNCTION budget._escalate_balance(budget._config, budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_balance(budget._config, budget._match) IS
 'One escalation per threshold, window and day for a balance that is at or above it.';
 -- end functions/_internal/_escalate_balance.sql
 
@@ -300,9 +466,9 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting[];
+    v_postings budget._posting [];
     v_config budget._config;
-    v_match record;
+    v_match budget._match;
 BEGIN
     -- The tables of old and new rows are there for the statements that have them.
     IF TG_OP = 'INSERT' THEN
@@ -317,31 +483,30 @@ BEGIN
         );
     ELSE
         v_postings := ARRAY(
-            SELECT ROW(n.service_name, budget._request(n.metadata), n.created_at, n.cost)::budget._posting
-            FROM new_rows AS n
-            UNION ALL
-            SELECT ROW(o.service_name, budget._request(o.metadata), o.created_at, -o.cost)::budget._posting
-            FROM old_rows AS o
+            SELECT ROW(c.service_name, c.request, c.created_at, sum(c.cost))::budget._posting
+            FROM (
+                SELECT n.service_name, budget._request(n.metadata) AS request, n.created_at, n.cost FROM new_rows AS n
+                UNION ALL
+                SELECT o.service_name, budget._request(o.metadata), o.created_at, -o.cost FROM old_rows AS o
+            ) AS c
+            GROUP BY c.service_name, c.request, c.created_at
+            HAVING sum(c.cost) <> 0
         );
     END IF;
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
+    -- A snapshot older than a budget would not see that there is one to post to.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
+    END IF;
 
     v_config := budget._read_config();
-    FOR v_match IN
-        SELECT m.budget, m.dimension, m.member, m.starts_at, m.ends_at, sum(p.amount) AS amount
-        FROM unnest(v_postings) AS p
-        CROSS JOIN LATERAL budget._matching(v_config, p.service_name, p.request, p.created_at) AS m
-        GROUP BY m.budget, m.dimension, m.member, m.starts_at, m.ends_at
-        HAVING sum(p.amount) <> 0
-        ORDER BY m.budget, m.member, m.starts_at
-    LOOP
-        PERFORM budget._add_to_balance(
-            v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount
-        );
-        IF v_match.amount > 0 THEN
-            PERFORM budget._escalate_balance(v_config, v_match.budget, v_match.member, v_match.starts_at);
+    FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
+        CONTINUE WHEN v_match.amount = 0;
+        PERFORM budget._add_to_balance(v_match);
+        IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
+            PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
     END LOOP;
     RETURN NULL;
@@ -402,18 +567,25 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
-    SELECT b.name, m.member, w.starts_at, w.ends_at, sum(l.cost)
-    FROM budget.budgets AS b
-    CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
-    INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
-    CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
-    WHERE
-        b.name = p_budget
-        AND b.is_active
-        AND isfinite(l.created_at)
-        AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
-    GROUP BY b.name, m.member, w.starts_at, w.ends_at;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
+    SELECT
+        p_budget, c.member, c.starts_at, c.ends_at, s.slot,
+        CASE s.slot WHEN 0 THEN c.amount ELSE 0 END,
+        CASE s.slot WHEN 0 THEN -c.amount ELSE 0 END
+    FROM (
+        SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
+        FROM budget.budgets AS b
+        CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
+        INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+        CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
+        WHERE
+            b.name = p_budget
+            AND b.is_active
+            AND isfinite(l.created_at)
+            AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
+        GROUP BY b.slots, m.member, w.starts_at, w.ends_at
+    ) AS c
+    CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
 END
 $function$;
 
@@ -462,10 +634,8 @@ BEGIN
         b.is_active
     FROM budget.budgets AS b
     CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
-    CROSS JOIN LATERAL (
-        SELECT CASE b.name WHEN 'daily' THEN v_config.emergency_kill ELSE b.limit_amount END AS limit_amount
-    ) AS k
-    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at
+    CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_amount)
+    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at AND a.slot = 0
     CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
     CROSS JOIN LATERAL (
         SELECT
@@ -503,7 +673,10 @@ CREATE OR REPLACE FUNCTION budget.set_budget(
     p_timezone text DEFAULT NULL,
     p_soft_limits numeric [] DEFAULT '{}',
     p_enforcement text DEFAULT 'block',
-    p_active boolean DEFAULT true
+    p_active boolean DEFAULT true,
+    p_slots integer DEFAULT 1,
+    p_extra numeric DEFAULT NULL,
+    p_until timestamptz DEFAULT NULL
 )
 RETURNS SETOF budget.budgets
 LANGUAGE plpgsql
@@ -514,13 +687,19 @@ SET row_security = off
 AS $function$
 DECLARE
     v_config budget._config := budget._require_config();
-    v_limit numeric := budget._money(p_limit, 'p_limit');
+    v_limit numeric := CASE WHEN p_name IS DISTINCT FROM 'daily' THEN budget._money(p_limit, 'p_limit') END;
+    v_extra numeric := CASE WHEN p_extra IS NOT NULL THEN budget._money(p_extra, 'p_extra') END;
     v_lock_timeout text;
     v_old jsonb;
     v_budget budget.budgets;
     v_fault text := CASE
         WHEN p_name IS NULL OR p_name = '' OR char_length(p_name) > 100 THEN 'p_name must have 1 to 100 characters'
-        WHEN p_name = 'daily' THEN 'the budget daily has its limit in system_config: use budget.set_limits'
+        WHEN p_name = 'daily' AND (
+            num_nonnulls(p_limit, p_member, p_timezone, p_extra, p_until) > 0
+            OR (p_dimension, p_period, p_soft_limits, p_enforcement, p_active)
+                IS DISTINCT FROM ('*', 'day', '{}'::numeric [], 'block', true)
+        )
+            THEN 'of the budget daily this sets the slots alone (p_limit is null); budget.set_limits sets its limit'
         WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
             THEN 'p_dimension must be *, service or a key of the metadata'
         WHEN char_length(p_member) NOT BETWEEN 1 AND 200 THEN 'p_member must have 1 to 200 characters'
@@ -529,6 +708,9 @@ DECLARE
             THEN 'p_period must be minute, hour, day, week, month or total'
         WHEN p_enforcement IS NULL OR p_enforcement NOT IN ('block', 'warn') THEN 'p_enforcement must be block or warn'
         WHEN p_active IS NULL THEN 'p_active must be true or false'
+        WHEN p_slots IS NULL OR p_slots NOT BETWEEN 1 AND 64 THEN 'p_slots must be between 1 and 64'
+        WHEN (p_extra IS NULL) <> (p_until IS NULL) THEN 'a temporary raise has both p_extra and p_until'
+        WHEN NOT isfinite(p_until) THEN 'p_until must be an instant: a raise that never ends is a limit'
         WHEN p_timezone IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = p_timezone)
             THEN format('the server knows no time zone named %s', p_timezone)
     END;
@@ -545,7 +727,8 @@ BEGIN
     PERFORM budget._lock_ledger();
     SELECT to_jsonb(b) INTO v_old FROM budget.budgets AS b WHERE b.name = p_name;
     INSERT INTO budget.budgets AS b (
-        name, dimension, member, period, limit_amount, timezone, soft_limits, enforcement, is_active
+        name, dimension, member, period, limit_amount, timezone, soft_limits, enforcement, is_active, slots, extra,
+        extra_until
     )
     VALUES (
         p_name,
@@ -556,7 +739,10 @@ BEGIN
         CASE WHEN p_timezone IS NOT NULL THEN budget._zone(p_timezone) END,
         coalesce(p_soft_limits, '{}'),
         p_enforcement,
-        p_active
+        p_active,
+        p_slots,
+        v_extra,
+        p_until
     )
     ON CONFLICT (name) DO UPDATE SET
         dimension = excluded.dimension,
@@ -566,8 +752,13 @@ BEGIN
         timezone = excluded.timezone,
         soft_limits = excluded.soft_limits,
         enforcement = excluded.enforcement,
-        is_active = excluded.is_active
+        is_active = excluded.is_active,
+        slots = excluded.slots,
+        extra = excluded.extra,
+        extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
+    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
@@ -578,15 +769,17 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean
+    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean
+    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
 ) TO budget_admin;
-COMMENT ON FUNCTION budget.set_budget(text, numeric, text, text, text, text, numeric [], text, boolean) IS
+COMMENT ON FUNCTION budget.set_budget(
+    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+) IS
 'Creates a budget or replaces it as a whole. One row: the budget.
 
-p_name         1 to 100 characters; daily is core''s own, whose limit budget.set_limits sets
+p_name         1 to 100 characters; daily is core''s own: p_slots alone can be set, with p_limit null
 p_limit        what settled spend and open holds of a window may come to by reserving, in the currency of the limits
 p_dimension    whom it limits: * everybody together, service, or a top-level key of the metadata such as team
 p_member       the one service, team, ... it limits; NULL: each of them has this limit for itself
@@ -595,6 +788,10 @@ p_timezone     of days, weeks and months, a name of pg_timezone_names; NULL: tha
 p_soft_limits  amounts at which it escalates
 p_enforcement  block refuses what does not fit; warn only escalates
 p_active       an inactive budget refuses nothing and counts nothing
+p_slots        1 to 64: over how many rows its room is spread, for a budget that many sessions reserve from at once;
+               1 is exact to the row, more make the verdict''s current_total a committed reading
+p_extra        a temporary raise of the limit, until p_until; it ends by itself
+p_until        when the raise ends
 
 The balance of the window that runs is computed from the ledger. The old and the new budget are kept in an escalation
 of severity info.
@@ -657,7 +854,10 @@ BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         UPDATE budget.balances AS b
-        SET amount = reconcile.ledger
+        SET
+            amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
+            room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
+            room_of = 0
         WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
         RETURN NEXT;
     END LOOP;
@@ -688,8 +888,16 @@ DECLARE
     v_lock_timeout text := budget._begin_write();
     v_pruned bigint;
 BEGIN
-    DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now());
-    GET DIAGNOSTICS v_pruned = ROW_COUNT;
+    -- In the order in which everybody locks them.
+    PERFORM
+    FROM budget.balances AS b
+    WHERE b.ends_at <= least(p_before, budget._now())
+    ORDER BY b.budget, b.member, b.starts_at, b.slot DESC
+    FOR UPDATE;
+    WITH gone AS (
+        DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now()) RETURNING b.slot
+    )
+    SELECT count(*) INTO v_pruned FROM gone AS g WHERE g.slot = 0;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END

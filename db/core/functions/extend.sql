@@ -15,6 +15,7 @@ DECLARE
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
     v_lock_timeout text;
     v_row public.cost_tracking;
+    v_decision record;
     v_now timestamptz;
     v_config budget._config;
     v_verdict budget.verdict;
@@ -23,15 +24,21 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    v_now := budget._serialise(
-        'advisory', v_row.service_name, v_row.metadata -> 'original_metadata', v_row.created_at
+    v_estimate := coalesce(v_estimate, v_row.cost);
+    v_decision := budget._serialise(
+        'advisory',
+        ARRAY[
+            ROW(
+                v_row.service_name, budget._request(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
+            )::budget._posting
+        ]
     );
-    v_config := budget._require_config();
+    v_now := v_decision.decided_at;
+    v_config := v_decision.config;
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
     END IF;
 
-    v_estimate := coalesce(v_estimate, v_row.cost);
     v_verdict := budget._decide(
         v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
     );

@@ -35,7 +35,8 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
-    PERFORM budget._serialise('advisory', c_service_name, c_metadata, NULL);
+    -- All of the room: it is given back in part before it is asked for.
+    PERFORM budget._serialise('advisory', ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._posting]);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );

@@ -8,6 +8,8 @@ DROP FUNCTION IF EXISTS budget._preflight();
 DROP FUNCTION IF EXISTS budget._lock_table(text, text);
 -- end compiled
 
+DROP TYPE IF EXISTS budget._posting;
+
 DROP TYPE IF EXISTS budget._config;
 
 DROP TYPE IF EXISTS budget.outcome;

@@ -108,6 +108,9 @@ BEGIN
             error text
         );
     END IF;
+    IF to_regtype('budget._posting') IS NULL THEN
+        CREATE TYPE budget._posting AS (service_name text, request jsonb, created_at timestamptz, amount numeric);
+    END IF;
 END
 $do$;
 
@@ -116,6 +119,8 @@ COMMENT ON TYPE budget.verdict IS 'The answer to a reservation: may the call go 
 COMMENT ON TYPE budget.outcome IS 'What became of a hold, or of spend that had none.';
 
 COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
+
+COMMENT ON TYPE budget._posting IS 'What a request, or a ledger row, adds to the budgets that it belongs to.';
 
 -- begin functions/_internal/_lock_table.sql
 -- For migrations on a live database: a strong lock is asked for in short tries, so that whoever queues behind it waits

@@ -488,9 +488,11 @@ COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeou
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
 )
-RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -502,7 +504,8 @@ BEGIN
         LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
         PERFORM pg_advisory_xact_lock(8099550711184319860);
     END IF;
-    RETURN budget._now();
+    decided_at := budget._now();
+    config := budget._require_config();
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -512,12 +515,12 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision, read under the lock. What is asked for (the time of the hold, where one is extended) chooses the
-locks in series that have many. Errors: 55P03.';
+instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
+it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- end functions/_internal/_serialise.sql
 
 -- begin functions/_internal/_counted.sql
@@ -818,20 +821,13 @@ BEGIN
         p_expires_at
     )
     ON CONFLICT (id) DO NOTHING;
-    -- Under the advisory lock a direct writer can take the id between our look and our insert.
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_id
-            USING ERRCODE = 'PB003',
-            DETAIL = 'A ledger row with this id was written outside budget.reserve.',
-            HINT = 'Take a new id.';
-    END IF;
-    RETURN p_id;
+    RETURN CASE WHEN FOUND THEN p_id END;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
-'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';
+'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';
 -- end functions/_internal/_insert_hold.sql
 
 -- begin functions/_internal/_write_escalation.sql
@@ -993,16 +989,19 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
-    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name);
+    v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
+    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name)
+        || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
 BEGIN
     PERFORM budget._escalate_once(
         'budget_refused', v_day, v_subject, 'critical',
         format(
-            'Daily budget limit: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
-            v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+            '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
+            v_budget, v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
+            'budget', p_verdict.budget,
             'current_total', p_verdict.current_total::text,
             'estimated_cost', p_estimate::text,
             'limit_amount', p_verdict.limit_amount::text,
@@ -1018,7 +1017,7 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, timestamptz, uuid
-) IS 'One escalation per subject (a service, or a work order) and day for a refusal, with the figures behind it.';
+) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
 -- end functions/_internal/_escalate_refusal.sql
 
 -- begin functions/_internal/_reserve.sql
@@ -1044,14 +1043,18 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
     v_lock_timeout text;
+    v_decision record;
     v_now timestamptz;
     v_config budget._config;
     v_row public.cost_tracking;
     v_verdict budget.verdict;
 BEGIN
     v_lock_timeout := budget._begin_decision();
-    v_now := budget._serialise(p_lock, v_service_name, v_metadata, NULL);
-    v_config := budget._require_config();
+    v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );
+    v_now := v_decision.decided_at;
+    v_config := v_decision.config;
 
     IF p_reservation_id IS NOT NULL THEN
         SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
@@ -1060,18 +1063,24 @@ BEGIN
         v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
     ELSE
         v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
-        IF v_verdict.can_proceed THEN
-            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
-            v_verdict.reservation_id := budget._insert_hold(
-                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
-            );
-            PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
-        ELSE
+        IF NOT v_verdict.can_proceed THEN
             -- The caps are the day's, and so must be the total.
             PERFORM budget._escalate_caps(
                 v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_now
             );
             PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
+        ELSE
+            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+            v_verdict.reservation_id := budget._insert_hold(
+                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
+            );
+            IF v_verdict.reservation_id IS NULL THEN
+                -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
+                SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+                v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
+            ELSE
+                PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
+            END IF;
         END IF;
     END IF;
 
@@ -1960,6 +1969,7 @@ DECLARE
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
     v_lock_timeout text;
     v_row public.cost_tracking;
+    v_decision record;
     v_now timestamptz;
     v_config budget._config;
     v_verdict budget.verdict;
@@ -1968,15 +1978,21 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
     v_row := budget._lock_hold(p_reservation_id);
-    v_now := budget._serialise(
-        'advisory', v_row.service_name, v_row.metadata -> 'original_metadata', v_row.created_at
+    v_estimate := coalesce(v_estimate, v_row.cost);
+    v_decision := budget._serialise(
+        'advisory',
+        ARRAY[
+            ROW(
+                v_row.service_name, budget._request(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
+            )::budget._posting
+        ]
     );
-    v_config := budget._require_config();
+    v_now := v_decision.decided_at;
+    v_config := v_decision.config;
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
     END IF;
 
-    v_estimate := coalesce(v_estimate, v_row.cost);
     v_verdict := budget._decide(
         v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
     );
@@ -2678,7 +2694,8 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
-    PERFORM budget._serialise('advisory', c_service_name, c_metadata, NULL);
+    -- All of the room: it is given back in part before it is asked for.
+    PERFORM budget._serialise('advisory', ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._posting]);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );

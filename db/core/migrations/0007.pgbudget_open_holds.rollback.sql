@@ -6,9 +6,11 @@ SET search_path = pg_catalog, pg_temp;
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
 )
-RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -20,7 +22,8 @@ BEGIN
         LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
         PERFORM pg_advisory_xact_lock(8099550711184319860);
     END IF;
-    RETURN budget._now();
+    decided_at := budget._now();
+    config := budget._require_config();
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -30,12 +33,12 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, text, jsonb, timestamptz) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision, read under the lock. What is asked for (the time of the hold, where one is extended) chooses the
-locks in series that have many. Errors: 55P03.';
+instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
+it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- end compiled
 
 -- The way back drops the index while everyone goes on writing: as before 0007, both variants serialise on the advisory

@@ -17,22 +17,27 @@ DECLARE
     v_amount numeric;
     v_lapsed numeric;
 BEGIN
-    SELECT b.amount
-    INTO v_amount
-    FROM budget.balances AS b
-    WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
-    IF NOT FOUND THEN
+    SELECT
+        (
+            SELECT sum(b.amount)
+            FROM budget.balances AS b
+            WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at
+        ),
+        CASE
+            WHEN p_config.on_expiry = 'release' THEN (
+                SELECT sum(l.cost)
+                FROM public.cost_tracking AS l
+                WHERE
+                    l.expires_at <= p_now
+                    AND l.created_at >= p_starts_at
+                    AND l.created_at < p_ends_at
+                    AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
+            )
+        END
+    INTO v_amount, v_lapsed;
+    -- A window that nobody has written to, or that was pruned.
+    IF v_amount IS NULL THEN
         v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
-    END IF;
-    IF p_config.on_expiry = 'release' THEN
-        SELECT sum(l.cost)
-        INTO v_lapsed
-        FROM public.cost_tracking AS l
-        WHERE
-            l.expires_at <= p_now
-            AND l.created_at >= p_starts_at
-            AND l.created_at < p_ends_at
-            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
     END IF;
     RETURN v_amount - coalesce(v_lapsed, 0);
 END

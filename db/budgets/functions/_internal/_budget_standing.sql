@@ -37,10 +37,8 @@ BEGIN
         b.is_active
     FROM budget.budgets AS b
     CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
-    CROSS JOIN LATERAL (
-        SELECT CASE b.name WHEN 'daily' THEN v_config.emergency_kill ELSE b.limit_amount END AS limit_amount
-    ) AS k
-    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at
+    CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_amount)
+    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at AND a.slot = 0
     CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
     CROSS JOIN LATERAL (
         SELECT

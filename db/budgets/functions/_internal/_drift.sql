@@ -9,14 +9,22 @@ AS $function$
 BEGIN
     RETURN QUERY
     SELECT a.budget, a.member, a.starts_at, a.amount, s.amount
-    FROM budget.balances AS a
-    INNER JOIN budget.budgets AS b ON a.budget = b.name
+    FROM budget.budgets AS b
+    INNER JOIN (
+        SELECT
+            o.budget, o.member, o.starts_at, o.ends_at,
+            sum(o.amount) AS amount, sum(o.amount + o.room - o.room_of) AS misspread
+        FROM budget.balances AS o
+        GROUP BY o.budget, o.member, o.starts_at, o.ends_at
+    ) AS a ON b.name = a.budget
     CROSS JOIN LATERAL budget._ledger_sum(b.dimension, a.member, a.starts_at, a.ends_at) AS s (amount)
-    WHERE s.amount <> a.amount
+    WHERE s.amount <> a.amount OR a.misspread <> 0
     ORDER BY a.budget, a.member, a.starts_at;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
-COMMENT ON FUNCTION budget._drift() IS 'The balances that are not the sum of their ledger rows. None when healthy.';
+COMMENT ON FUNCTION budget._drift() IS
+'The balances that are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
+healthy.';

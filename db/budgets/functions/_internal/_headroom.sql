@@ -15,7 +15,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_counted numeric := budget._counted(p_config, p_now, p_hold);
-    v_match record;
+    v_match budget._match;
     v_missing numeric;
     v_freed record;
     v_one budget.verdict;
@@ -25,9 +25,15 @@ BEGIN
         SELECT m.*
         FROM budget._matching(
             p_config,
-            p_service_name,
-            CASE WHEN p_hold.id IS NULL THEN p_metadata ELSE budget._request(p_hold.metadata) END,
-            coalesce(p_hold.created_at, p_now)
+            ARRAY[
+                ROW(
+                    p_service_name,
+                    CASE WHEN p_hold.id IS NULL THEN p_metadata ELSE budget._request(p_hold.metadata) END,
+                    p_hold.created_at,
+                    p_amount
+                )::budget._posting
+            ],
+            p_now
         ) AS m
     LOOP
         v_one := NULL;

@@ -7,9 +7,9 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting[];
+    v_postings budget._posting [];
     v_config budget._config;
-    v_match record;
+    v_match budget._match;
 BEGIN
     -- The tables of old and new rows are there for the statements that have them.
     IF TG_OP = 'INSERT' THEN
@@ -24,31 +24,30 @@ BEGIN
         );
     ELSE
         v_postings := ARRAY(
-            SELECT ROW(n.service_name, budget._request(n.metadata), n.created_at, n.cost)::budget._posting
-            FROM new_rows AS n
-            UNION ALL
-            SELECT ROW(o.service_name, budget._request(o.metadata), o.created_at, -o.cost)::budget._posting
-            FROM old_rows AS o
+            SELECT ROW(c.service_name, c.request, c.created_at, sum(c.cost))::budget._posting
+            FROM (
+                SELECT n.service_name, budget._request(n.metadata) AS request, n.created_at, n.cost FROM new_rows AS n
+                UNION ALL
+                SELECT o.service_name, budget._request(o.metadata), o.created_at, -o.cost FROM old_rows AS o
+            ) AS c
+            GROUP BY c.service_name, c.request, c.created_at
+            HAVING sum(c.cost) <> 0
         );
     END IF;
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
+    -- A snapshot older than a budget would not see that there is one to post to.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
+    END IF;
 
     v_config := budget._read_config();
-    FOR v_match IN
-        SELECT m.budget, m.dimension, m.member, m.starts_at, m.ends_at, sum(p.amount) AS amount
-        FROM unnest(v_postings) AS p
-        CROSS JOIN LATERAL budget._matching(v_config, p.service_name, p.request, p.created_at) AS m
-        GROUP BY m.budget, m.dimension, m.member, m.starts_at, m.ends_at
-        HAVING sum(p.amount) <> 0
-        ORDER BY m.budget, m.member, m.starts_at
-    LOOP
-        PERFORM budget._add_to_balance(
-            v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount
-        );
-        IF v_match.amount > 0 THEN
-            PERFORM budget._escalate_balance(v_config, v_match.budget, v_match.member, v_match.starts_at);
+    FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
+        CONTINUE WHEN v_match.amount = 0;
+        PERFORM budget._add_to_balance(v_match);
+        IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
+            PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
     END LOOP;
     RETURN NULL;

@@ -6,18 +6,25 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, amount)
-    SELECT b.name, m.member, w.starts_at, w.ends_at, sum(l.cost)
-    FROM budget.budgets AS b
-    CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
-    INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
-    CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
-    WHERE
-        b.name = p_budget
-        AND b.is_active
-        AND isfinite(l.created_at)
-        AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
-    GROUP BY b.name, m.member, w.starts_at, w.ends_at;
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
+    SELECT
+        p_budget, c.member, c.starts_at, c.ends_at, s.slot,
+        CASE s.slot WHEN 0 THEN c.amount ELSE 0 END,
+        CASE s.slot WHEN 0 THEN -c.amount ELSE 0 END
+    FROM (
+        SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
+        FROM budget.budgets AS b
+        CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
+        INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+        CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
+        WHERE
+            b.name = p_budget
+            AND b.is_active
+            AND isfinite(l.created_at)
+            AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
+        GROUP BY b.slots, m.member, w.starts_at, w.ends_at
+    ) AS c
+    CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
 END
 $function$;
 

@@ -13,16 +13,19 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
-    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name);
+    v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
+    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name)
+        || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
 BEGIN
     PERFORM budget._escalate_once(
         'budget_refused', v_day, v_subject, 'critical',
         format(
-            'Daily budget limit: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
-            v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+            '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
+            v_budget, v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
+            'budget', p_verdict.budget,
             'current_total', p_verdict.current_total::text,
             'estimated_cost', p_estimate::text,
             'limit_amount', p_verdict.limit_amount::text,
@@ -38,4 +41,4 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, timestamptz, uuid
-) IS 'One escalation per subject (a service, or a work order) and day for a refusal, with the figures behind it.';
+) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';

@@ -28,17 +28,10 @@ BEGIN
         p_expires_at
     )
     ON CONFLICT (id) DO NOTHING;
-    -- Under the advisory lock a direct writer can take the id between our look and our insert.
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the reservation id % was taken by another writer meanwhile', p_id
-            USING ERRCODE = 'PB003',
-            DETAIL = 'A ledger row with this id was written outside budget.reserve.',
-            HINT = 'Take a new id.';
-    END IF;
-    RETURN p_id;
+    RETURN CASE WHEN FOUND THEN p_id END;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
-'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';
+'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';

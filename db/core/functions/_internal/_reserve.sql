@@ -20,14 +20,18 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
     v_lock_timeout text;
+    v_decision record;
     v_now timestamptz;
     v_config budget._config;
     v_row public.cost_tracking;
     v_verdict budget.verdict;
 BEGIN
     v_lock_timeout := budget._begin_decision();
-    v_now := budget._serialise(p_lock, v_service_name, v_metadata, NULL);
-    v_config := budget._require_config();
+    v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );
+    v_now := v_decision.decided_at;
+    v_config := v_decision.config;
 
     IF p_reservation_id IS NOT NULL THEN
         SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
@@ -36,18 +40,24 @@ BEGIN
         v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
     ELSE
         v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
-        IF v_verdict.can_proceed THEN
-            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
-            v_verdict.reservation_id := budget._insert_hold(
-                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
-            );
-            PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
-        ELSE
+        IF NOT v_verdict.can_proceed THEN
             -- The caps are the day's, and so must be the total.
             PERFORM budget._escalate_caps(
                 v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_now
             );
             PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
+        ELSE
+            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+            v_verdict.reservation_id := budget._insert_hold(
+                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
+            );
+            IF v_verdict.reservation_id IS NULL THEN
+                -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
+                SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+                v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
+            ELSE
+                PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
+            END IF;
         END IF;
     END IF;
 
