@@ -18,6 +18,7 @@ BEGIN
             DETAIL = 'budget.budgets has no such row, or it is the budget daily, which always is.',
             HINT = 'SELECT name FROM budget.budget_status lists them.';
     END IF;
+    DELETE FROM budget.postings AS o WHERE o.budget = p_name;
     PERFORM budget._note_change(
         'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
     );

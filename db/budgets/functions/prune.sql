@@ -7,19 +7,16 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_lock_timeout text := budget._begin_write();
+    v_lock_timeout text := budget._begin_decision();
+    v_before timestamptz := least(p_before, budget._now());
     v_pruned bigint;
 BEGIN
-    -- In the order in which everybody locks them.
-    PERFORM
-    FROM budget.balances AS b
-    WHERE b.ends_at <= least(p_before, budget._now())
-    ORDER BY b.budget, b.member, b.starts_at, b.slot DESC
-    FOR UPDATE;
-    WITH gone AS (
-        DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now()) RETURNING b.slot
+    PERFORM budget._lock_ledger();
+    DELETE FROM budget.postings AS o WHERE o.ends_at <= v_before;
+    WITH pruned AS (
+        DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
-    SELECT count(*) INTO v_pruned FROM gone AS g WHERE g.slot = 0;
+    SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END
@@ -28,7 +25,10 @@ $function$;
 REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
 COMMENT ON FUNCTION budget.prune(timestamptz) IS
-'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched, and a late
-settle opens its window again from the ledger.
+'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
+such a window again, as an extend of an old hold does, opens it from the ledger.
 
-Errors: 55P03 lock wait. Locks: the balances'' rows.';
+p_before  NULL: now, and no later than that
+
+Errors: PB001 not READ COMMITTED; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';

@@ -11,6 +11,8 @@ DECLARE
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        DELETE FROM budget.postings AS o
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
         UPDATE budget.balances AS b
         SET
             amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,

@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS budget.balances (
 WITH (fillfactor = 50);
 
 COMMENT ON TABLE budget.balances IS
-'What the ledger rows of a member come to in a window of a budget: the sum over its slots. A trigger on the ledger keeps
-it.';
+'What the ledger rows of a member come to in a window of a budget: the sum over its slots, and of the postings that are not
+folded in yet. A row is there from the first decision on.';
 
 COMMENT ON COLUMN budget.balances.slot IS
 '0, and beside it 1 to slots where a budget has more than one: those who reserve at the same time lock different ones.';
@@ -56,6 +56,23 @@ COMMENT ON COLUMN budget.balances.room IS
 without room. Over all slots, room and amount come to the room_of of slot 0.';
 
 COMMENT ON COLUMN budget.balances.room_of IS 'In slot 0: the limit whose room was last spread over the slots.';
+
+-- Every statement that writes to the ledger appends here, and the next decision folds it in: appending waits for nobody.
+-- No foreign key: each posting would lock its budget's row.
+CREATE TABLE IF NOT EXISTS budget.postings (
+    budget text NOT NULL,
+    member text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    amount numeric NOT NULL
+)
+-- Its rows live shortly, and many come and go.
+WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at);
+
+COMMENT ON TABLE budget.postings IS
+'What was written to the ledger and is not folded into its balance yet. A trigger on the ledger appends.';
 
 DO $do$
 BEGIN
@@ -91,7 +108,9 @@ BEGIN
     FOR v_grant IN
         SELECT c.oid::regclass AS table_name, a.grantee
         FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE c.oid IN ('budget.budgets'::regclass, 'budget.balances'::regclass) AND a.grantee <> c.relowner
+        WHERE
+            c.oid IN ('budget.budgets'::regclass, 'budget.balances'::regclass, 'budget.postings'::regclass)
+            AND a.grantee <> c.relowner
     LOOP
         EXECUTE format(
             'REVOKE ALL ON %s FROM %s',

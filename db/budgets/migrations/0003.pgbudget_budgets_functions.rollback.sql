@@ -25,13 +25,15 @@ DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._add_to_balance(budget._match);
-
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
+DROP FUNCTION IF EXISTS budget._fold(budget._match, integer);
+
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
+
+DROP FUNCTION IF EXISTS budget._posted(text, text, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);
 

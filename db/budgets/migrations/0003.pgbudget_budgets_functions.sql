@@ -143,28 +143,51 @@ COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
 'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
 -- end functions/_internal/_ledger_sum.sql
 
+-- begin functions/_internal/_posted.sql
+CREATE OR REPLACE FUNCTION budget._posted(p_budget text, p_member text, p_starts_at timestamptz)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coalesce(
+        (
+            SELECT sum(o.amount)
+            FROM budget.postings AS o
+            WHERE o.budget = p_budget AND o.member = p_member AND o.starts_at = p_starts_at
+        ),
+        0
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._posted(text, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._posted(text, text, timestamptz) IS
+'The sum of the postings to a balance that are not folded into it yet.';
+-- end functions/_internal/_posted.sql
+
 -- begin functions/_internal/_open_balance.sql
--- Slot 0 comes first and the sum after it: whoever else posts to this window waits at the row's key from then on, and
--- adds what it wrote itself.
+-- In one statement, and so in one snapshot: a ledger row and its posting are committed together, seen together, and
+-- counted once.
 CREATE OR REPLACE FUNCTION budget._open_balance(p_match budget._match)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_amount numeric;
 BEGIN
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot)
-    VALUES (p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0)
+    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
+    SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0, t.amount, -t.amount
+    FROM (
+        SELECT
+            budget._ledger_sum(p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
+            - budget._posted(p_match.budget, p_match.member, p_match.starts_at) AS amount
+    ) AS t
     ON CONFLICT (budget, member, starts_at, slot) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    v_amount := budget._ledger_sum(p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at);
-    UPDATE budget.balances AS b
-    SET amount = v_amount, room = -v_amount
-    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0;
     INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot)
     SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, s.slot
     FROM generate_series(1, p_match.slots) AS s (slot)
@@ -177,6 +200,49 @@ REVOKE ALL ON FUNCTION budget._open_balance(budget._match) FROM PUBLIC;
 COMMENT ON FUNCTION budget._open_balance(budget._match) IS
 'Opens the balance of a member''s window, with all that the ledger has in it. False when another has opened it.';
 -- end functions/_internal/_open_balance.sql
+
+-- begin functions/_internal/_fold.sql
+-- Postings that another decision is folding are left to it.
+CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_slot integer)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_rows tid [];
+    v_amount numeric;
+BEGIN
+    SELECT array_agg(p.ctid), sum(p.amount)
+    INTO v_rows, v_amount
+    FROM (
+        SELECT o.ctid, o.amount
+        FROM budget.postings AS o
+        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
+        FOR UPDATE SKIP LOCKED
+    ) AS p;
+    IF v_rows IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE budget.balances AS b
+    SET amount = b.amount + v_amount, room = b.room - v_amount
+    WHERE
+        b.budget = p_match.budget
+        AND b.member = p_match.member
+        AND b.starts_at = p_match.starts_at
+        AND b.slot = p_slot
+        AND (b.slot = 0 OR b.room >= v_amount);
+    IF FOUND THEN
+        DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._fold(budget._match, integer) FROM PUBLIC;
+COMMENT ON FUNCTION budget._fold(budget._match, integer) IS
+'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
+less than no room.';
+-- end functions/_internal/_fold.sql
 
 -- begin functions/_internal/_spread_room.sql
 CREATE OR REPLACE FUNCTION budget._spread_room(p_match budget._match)
@@ -224,25 +290,45 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_locked boolean;
     v_missing numeric;
     v_other record;
 BEGIN
-    PERFORM
-    FROM budget.balances AS b
-    WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND (p_whole OR b.slot = p_match.slot)
-    ORDER BY b.slot DESC
-    FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF p_needs_room OR p_match.slots = 1 THEN
+        PERFORM
+        FROM budget.balances AS b
+        WHERE
+            b.budget = p_match.budget
+            AND b.member = p_match.member
+            AND b.starts_at = p_match.starts_at
+            AND (p_whole OR b.slot = p_match.slot)
+        ORDER BY b.slot DESC
+        FOR NO KEY UPDATE;
+        v_locked := FOUND;
+    ELSE
+        -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
+        PERFORM
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
+        FOR NO KEY UPDATE SKIP LOCKED;
+        v_locked := FOUND;
+        p_match.slot := 0;
+    END IF;
+    IF NOT v_locked AND NOT EXISTS (
+        SELECT
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at
+    ) THEN
         IF NOT budget._open_balance(p_match) THEN
             RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
         END IF;
+        v_locked := true;
         p_whole := true;
     END IF;
-    IF p_match.slots = 1 THEN
+    IF v_locked THEN
+        PERFORM budget._fold(p_match, CASE WHEN p_whole THEN 0 ELSE p_match.slot END);
+    END IF;
+    IF p_match.slots = 1 OR NOT p_needs_room THEN
         RETURN true;
     ELSIF p_whole THEN
         PERFORM budget._spread_room(p_match);
@@ -254,6 +340,18 @@ BEGIN
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
+        + coalesce(
+            (
+                SELECT sum(o.amount)
+                FROM budget.postings AS o
+                WHERE
+                    o.budget = base.budget
+                    AND o.member = base.member
+                    AND o.starts_at = base.starts_at
+                    AND o.amount > 0
+            ),
+            0
+        )
         - own.room
     INTO v_missing
     FROM budget.balances AS base
@@ -265,13 +363,6 @@ BEGIN
         AND base.slot = 0
         AND own.slot = p_match.slot;
     IF v_missing <= 0 THEN
-        RETURN true;
-    ELSIF NOT p_needs_room THEN
-        -- What finds no room is posted to slot 0.
-        PERFORM
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
-        FOR NO KEY UPDATE;
         RETURN true;
     END IF;
 
@@ -309,46 +400,6 @@ COMMENT ON FUNCTION budget._lock_balance(budget._match, boolean, boolean) IS
 room enough, or all of them (p_whole). False when the own slot has too little room and no free one has enough:
 the caller then gives back what it locked, and locks all.';
 -- end functions/_internal/_lock_balance.sql
-
--- begin functions/_internal/_add_to_balance.sql
--- Each row's room goes down by what its amount goes up. Slot 0 takes what the own slot has no room for.
-CREATE OR REPLACE FUNCTION budget._add_to_balance(p_match budget._match)
-RETURNS void
-LANGUAGE plpgsql
-VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    FOR i IN 1 .. 2 LOOP
-        UPDATE budget.balances AS b
-        SET amount = b.amount + p_match.amount, room = b.room - p_match.amount
-        WHERE
-            b.budget = p_match.budget
-            AND b.member = p_match.member
-            AND b.starts_at = p_match.starts_at
-            AND b.slot = p_match.slot
-            AND (b.slot = 0 OR b.room >= p_match.amount);
-        EXIT WHEN FOUND;
-        IF p_match.slot > 0 THEN
-            UPDATE budget.balances AS b
-            SET amount = b.amount + p_match.amount, room = b.room - p_match.amount
-            WHERE
-                b.budget = p_match.budget
-                AND b.member = p_match.member
-                AND b.starts_at = p_match.starts_at
-                AND b.slot = 0;
-            EXIT WHEN FOUND;
-        END IF;
-        -- A balance that is opened here has the ledger's rows in it already, this statement's among them.
-        EXIT WHEN budget._open_balance(p_match);
-    END LOOP;
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._add_to_balance(budget._match) FROM PUBLIC;
-COMMENT ON FUNCTION budget._add_to_balance(budget._match) IS
-'Adds an amount to a balance, which is opened if it is not there.';
--- end functions/_internal/_add_to_balance.sql
 
 -- begin functions/_internal/_balance.sql
 -- A hold that has lapsed counts nowhere, marked or not; those that are not are few, and found by their expiry.
@@ -388,11 +439,11 @@ BEGIN
             )
         END
     INTO v_amount, v_lapsed;
-    -- A window that nobody has written to, or that was pruned.
+    -- A window in which nobody has asked yet, or that was pruned.
     IF v_amount IS NULL THEN
-        v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+        RETURN budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at) - coalesce(v_lapsed, 0);
     END IF;
-    RETURN v_amount - coalesce(v_lapsed, 0);
+    RETURN v_amount + budget._posted(p_budget, p_member, p_starts_at) - coalesce(v_lapsed, 0);
 END
 $function$;
 
@@ -412,9 +463,9 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_total numeric := sum(b.amount)
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    v_total numeric := budget._balance(
+        p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+    );
     v_reached record;
 BEGIN
     FOR v_reached IN
@@ -457,7 +508,7 @@ COMMENT ON FUNCTION budget._escalate_balance(budget._config, budget._match) IS
 -- end functions/_internal/_escalate_balance.sql
 
 -- begin functions/_internal/_post.sql
--- Once per statement, so that each statement locks its balances in the one order, whatever the order of its rows.
+-- A posting waits for nobody: no writer of the ledger is held up by a decision, nor holds one up.
 CREATE OR REPLACE FUNCTION budget._post()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -504,7 +555,8 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        PERFORM budget._add_to_balance(v_match);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
+        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
@@ -515,7 +567,7 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._post() FROM PUBLIC;
 COMMENT ON FUNCTION budget._post() IS
-'Trigger on the ledger, for every writer of it: adds what a statement changed to the balances that it matches.';
+'Trigger on the ledger, for every writer of it: posts what a statement changed to the balances that it matches.';
 -- end functions/_internal/_post.sql
 
 -- begin functions/_internal/_forget_balances.sql
@@ -527,6 +579,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances;
+    DELETE FROM budget.postings;
     RETURN NULL;
 END
 $function$;
@@ -567,6 +620,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
+    DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
     INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
     SELECT
         p_budget, c.member, c.starts_at, c.ends_at, s.slot,
@@ -635,7 +689,11 @@ BEGIN
     FROM budget.budgets AS b
     CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
     CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_amount)
-    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at AND a.slot = 0
+    LEFT JOIN (
+        SELECT o.budget, o.member, o.starts_at FROM budget.balances AS o
+        UNION
+        SELECT o.budget, o.member, o.starts_at FROM budget.postings AS o
+    ) AS a ON b.name = a.budget AND w.starts_at = a.starts_at
     CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
     CROSS JOIN LATERAL (
         SELECT
@@ -820,6 +878,7 @@ BEGIN
             DETAIL = 'budget.budgets has no such row, or it is the budget daily, which always is.',
             HINT = 'SELECT name FROM budget.budget_status lists them.';
     END IF;
+    DELETE FROM budget.postings AS o WHERE o.budget = p_name;
     PERFORM budget._note_change(
         'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
     );
@@ -853,6 +912,8 @@ DECLARE
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        DELETE FROM budget.postings AS o
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
         UPDATE budget.balances AS b
         SET
             amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
@@ -885,19 +946,16 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_lock_timeout text := budget._begin_write();
+    v_lock_timeout text := budget._begin_decision();
+    v_before timestamptz := least(p_before, budget._now());
     v_pruned bigint;
 BEGIN
-    -- In the order in which everybody locks them.
-    PERFORM
-    FROM budget.balances AS b
-    WHERE b.ends_at <= least(p_before, budget._now())
-    ORDER BY b.budget, b.member, b.starts_at, b.slot DESC
-    FOR UPDATE;
-    WITH gone AS (
-        DELETE FROM budget.balances AS b WHERE b.ends_at <= least(p_before, budget._now()) RETURNING b.slot
+    PERFORM budget._lock_ledger();
+    DELETE FROM budget.postings AS o WHERE o.ends_at <= v_before;
+    WITH pruned AS (
+        DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
-    SELECT count(*) INTO v_pruned FROM gone AS g WHERE g.slot = 0;
+    SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END
@@ -906,10 +964,13 @@ $function$;
 REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
 COMMENT ON FUNCTION budget.prune(timestamptz) IS
-'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched, and a late
-settle opens its window again from the ledger.
+'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
+such a window again, as an extend of an old hold does, opens it from the ledger.
 
-Errors: 55P03 lock wait. Locks: the balances'' rows.';
+p_before  NULL: now, and no later than that
+
+Errors: PB001 not READ COMMITTED; 55P03 lock wait.
+Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';
 -- end functions/prune.sql
 
 -- begin views/budget_status.sql

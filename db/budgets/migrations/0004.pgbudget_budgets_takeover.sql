@@ -65,7 +65,7 @@ BEGIN
                     v_match.budget = ANY (v_whole)
                 ) THEN
                     v_whole := v_whole || v_match.budget;
-                    RAISE EXCEPTION USING ERRCODE = 'PB000';
+                    RAISE EXCEPTION USING ERRCODE = 'PB099';
                 END IF;
                 v_ends_at := least(v_ends_at, v_match.ends_at);
             END LOOP;
@@ -74,11 +74,11 @@ BEGIN
             IF config IS DISTINCT FROM v_before
                 OR (p_postings[1].created_at IS NULL AND decided_at >= v_ends_at)
             THEN
-                RAISE EXCEPTION USING ERRCODE = 'PB000';
+                RAISE EXCEPTION USING ERRCODE = 'PB099';
             END IF;
             RETURN;
         EXCEPTION
-            WHEN SQLSTATE 'PB000' THEN
+            WHEN SQLSTATE 'PB099' THEN
                 NULL; -- once more
             WHEN lock_not_available THEN
                 RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
@@ -198,7 +198,7 @@ SET row_security = off
 AS $function$
 BEGIN
     RETURN QUERY
-    SELECT a.budget, a.member, a.starts_at, a.amount, s.amount
+    SELECT a.budget, a.member, a.starts_at, a.amount + p.amount, s.amount
     FROM budget.budgets AS b
     INNER JOIN (
         SELECT
@@ -208,7 +208,8 @@ BEGIN
         GROUP BY o.budget, o.member, o.starts_at, o.ends_at
     ) AS a ON b.name = a.budget
     CROSS JOIN LATERAL budget._ledger_sum(b.dimension, a.member, a.starts_at, a.ends_at) AS s (amount)
-    WHERE s.amount <> a.amount OR a.misspread <> 0
+    CROSS JOIN LATERAL budget._posted(a.budget, a.member, a.starts_at) AS p (amount)
+    WHERE s.amount <> a.amount + p.amount OR a.misspread <> 0
     ORDER BY a.budget, a.member, a.starts_at;
 END
 $function$;
@@ -216,7 +217,7 @@ $function$;
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
 COMMENT ON FUNCTION budget._drift() IS
-'The balances that are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
+'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
 healthy.';
 -- end functions/_internal/_drift.sql
 

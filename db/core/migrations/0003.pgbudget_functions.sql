@@ -3181,9 +3181,11 @@ COMMENT ON VIEW budget.invariants IS
 -- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock. The advisory lock comes first
 -- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
 )
-RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -3191,7 +3193,8 @@ AS $function$
 BEGIN
     PERFORM pg_advisory_xact_lock(8099550711184319860);
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-    RETURN budget._now();
+    decided_at := budget._now();
+    config := budget._require_config();
 END
 $function$;
 

@@ -44,9 +44,11 @@ it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- The way back drops the index while everyone goes on writing: as before 0007, both variants serialise on the advisory
 -- lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text, p_service_name text, p_metadata jsonb, p_hold_at timestamptz
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
 )
-RETURNS timestamptz
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -54,7 +56,8 @@ AS $function$
 BEGIN
     PERFORM pg_advisory_xact_lock(8099550711184319860);
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-    RETURN budget._now();
+    decided_at := budget._now();
+    config := budget._require_config();
 END
 $function$;
 

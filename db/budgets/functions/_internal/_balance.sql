@@ -35,11 +35,11 @@ BEGIN
             )
         END
     INTO v_amount, v_lapsed;
-    -- A window that nobody has written to, or that was pruned.
+    -- A window in which nobody has asked yet, or that was pruned.
     IF v_amount IS NULL THEN
-        v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+        RETURN budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at) - coalesce(v_lapsed, 0);
     END IF;
-    RETURN v_amount - coalesce(v_lapsed, 0);
+    RETURN v_amount + budget._posted(p_budget, p_member, p_starts_at) - coalesce(v_lapsed, 0);
 END
 $function$;
 

@@ -38,7 +38,11 @@ BEGIN
     FROM budget.budgets AS b
     CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
     CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_amount)
-    LEFT JOIN budget.balances AS a ON b.name = a.budget AND w.starts_at = a.starts_at AND a.slot = 0
+    LEFT JOIN (
+        SELECT o.budget, o.member, o.starts_at FROM budget.balances AS o
+        UNION
+        SELECT o.budget, o.member, o.starts_at FROM budget.postings AS o
+    ) AS a ON b.name = a.budget AND w.starts_at = a.starts_at
     CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
     CROSS JOIN LATERAL (
         SELECT

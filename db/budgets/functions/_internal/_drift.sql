@@ -8,7 +8,7 @@ SET row_security = off
 AS $function$
 BEGIN
     RETURN QUERY
-    SELECT a.budget, a.member, a.starts_at, a.amount, s.amount
+    SELECT a.budget, a.member, a.starts_at, a.amount + p.amount, s.amount
     FROM budget.budgets AS b
     INNER JOIN (
         SELECT
@@ -18,7 +18,8 @@ BEGIN
         GROUP BY o.budget, o.member, o.starts_at, o.ends_at
     ) AS a ON b.name = a.budget
     CROSS JOIN LATERAL budget._ledger_sum(b.dimension, a.member, a.starts_at, a.ends_at) AS s (amount)
-    WHERE s.amount <> a.amount OR a.misspread <> 0
+    CROSS JOIN LATERAL budget._posted(a.budget, a.member, a.starts_at) AS p (amount)
+    WHERE s.amount <> a.amount + p.amount OR a.misspread <> 0
     ORDER BY a.budget, a.member, a.starts_at;
 END
 $function$;
@@ -26,5 +27,5 @@ $function$;
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
 COMMENT ON FUNCTION budget._drift() IS
-'The balances that are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
+'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
 healthy.';

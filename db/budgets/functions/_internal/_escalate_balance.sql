@@ -6,9 +6,9 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_total numeric := sum(b.amount)
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    v_total numeric := budget._balance(
+        p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+    );
     v_reached record;
 BEGIN
     FOR v_reached IN

@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances;
+    DELETE FROM budget.postings;
     RETURN NULL;
 END
 $function$;

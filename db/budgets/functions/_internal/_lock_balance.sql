@@ -7,25 +7,45 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_locked boolean;
     v_missing numeric;
     v_other record;
 BEGIN
-    PERFORM
-    FROM budget.balances AS b
-    WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND (p_whole OR b.slot = p_match.slot)
-    ORDER BY b.slot DESC
-    FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF p_needs_room OR p_match.slots = 1 THEN
+        PERFORM
+        FROM budget.balances AS b
+        WHERE
+            b.budget = p_match.budget
+            AND b.member = p_match.member
+            AND b.starts_at = p_match.starts_at
+            AND (p_whole OR b.slot = p_match.slot)
+        ORDER BY b.slot DESC
+        FOR NO KEY UPDATE;
+        v_locked := FOUND;
+    ELSE
+        -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
+        PERFORM
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
+        FOR NO KEY UPDATE SKIP LOCKED;
+        v_locked := FOUND;
+        p_match.slot := 0;
+    END IF;
+    IF NOT v_locked AND NOT EXISTS (
+        SELECT
+        FROM budget.balances AS b
+        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at
+    ) THEN
         IF NOT budget._open_balance(p_match) THEN
             RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
         END IF;
+        v_locked := true;
         p_whole := true;
     END IF;
-    IF p_match.slots = 1 THEN
+    IF v_locked THEN
+        PERFORM budget._fold(p_match, CASE WHEN p_whole THEN 0 ELSE p_match.slot END);
+    END IF;
+    IF p_match.slots = 1 OR NOT p_needs_room THEN
         RETURN true;
     ELSIF p_whole THEN
         PERFORM budget._spread_room(p_match);
@@ -37,6 +57,18 @@ BEGIN
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
+        + coalesce(
+            (
+                SELECT sum(o.amount)
+                FROM budget.postings AS o
+                WHERE
+                    o.budget = base.budget
+                    AND o.member = base.member
+                    AND o.starts_at = base.starts_at
+                    AND o.amount > 0
+            ),
+            0
+        )
         - own.room
     INTO v_missing
     FROM budget.balances AS base
@@ -48,13 +80,6 @@ BEGIN
         AND base.slot = 0
         AND own.slot = p_match.slot;
     IF v_missing <= 0 THEN
-        RETURN true;
-    ELSIF NOT p_needs_room THEN
-        -- What finds no room is posted to slot 0.
-        PERFORM
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
-        FOR NO KEY UPDATE;
         RETURN true;
     END IF;
 

@@ -1,4 +1,4 @@
--- Once per statement, so that each statement locks its balances in the one order, whatever the order of its rows.
+-- A posting waits for nobody: no writer of the ledger is held up by a decision, nor holds one up.
 CREATE OR REPLACE FUNCTION budget._post()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -45,7 +45,8 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        PERFORM budget._add_to_balance(v_match);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
+        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
@@ -56,4 +57,4 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._post() FROM PUBLIC;
 COMMENT ON FUNCTION budget._post() IS
-'Trigger on the ledger, for every writer of it: adds what a statement changed to the balances that it matches.';
+'Trigger on the ledger, for every writer of it: posts what a statement changed to the balances that it matches.';

@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
+    DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
     INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
     SELECT
         p_budget, c.member, c.starts_at, c.ends_at, s.slot,

@@ -32,7 +32,7 @@ BEGIN
                     v_match.budget = ANY (v_whole)
                 ) THEN
                     v_whole := v_whole || v_match.budget;
-                    RAISE EXCEPTION USING ERRCODE = 'PB000';
+                    RAISE EXCEPTION USING ERRCODE = 'PB099';
                 END IF;
                 v_ends_at := least(v_ends_at, v_match.ends_at);
             END LOOP;
@@ -41,11 +41,11 @@ BEGIN
             IF config IS DISTINCT FROM v_before
                 OR (p_postings[1].created_at IS NULL AND decided_at >= v_ends_at)
             THEN
-                RAISE EXCEPTION USING ERRCODE = 'PB000';
+                RAISE EXCEPTION USING ERRCODE = 'PB099';
             END IF;
             RETURN;
         EXCEPTION
-            WHEN SQLSTATE 'PB000' THEN
+            WHEN SQLSTATE 'PB099' THEN
                 NULL; -- once more
             WHEN lock_not_available THEN
                 RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
