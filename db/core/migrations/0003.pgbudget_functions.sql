@@ -2178,6 +2178,10 @@ DECLARE
 BEGIN
     -- All is read after the wait: a spend that waited past midnight belongs to the new day, and goes by its limits.
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    -- A row of this id that somebody is deleting is waited for here, before the day is read, and stays from here on.
+    IF p_id IS NOT NULL THEN
+        PERFORM FROM public.cost_tracking AS l WHERE l.id = p_id FOR KEY SHARE;
+    END IF;
     v_now := budget._now();
     v_config := budget._read_config();
     v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
@@ -2219,8 +2223,8 @@ p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
 Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
-Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does, and with p_id KEY SHARE on the row that it repeats. It
+takes no decision lock and works at any isolation level.';
 -- end functions/record.sql
 
 -- begin functions/expire.sql
