@@ -22,6 +22,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgbudget.embedded import Server
 from tests.checkers import profile
+from tests.series import SERIES
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
@@ -89,7 +90,7 @@ def _load_chain(*, host: str, port: int, user: str, password: str | None, dbname
     from pgbudget.migrations import migrate  # noqa: PLC0415 - tests that need no database run without the extra `cli`
 
     dsn = make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname)
-    migrate(dsn, series=os.environ.get("SERIES", "core"))
+    migrate(dsn, series=SERIES)
 
 
 template = factories.postgresql_noproc(depends_on="endpoint", load=[_load_chain])
