@@ -22,8 +22,8 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgbudget.embedded import Server
 from tests.checkers import profile
-from tests.series import SERIES
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
+from tests.series import SERIES
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
 hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)
