@@ -24,6 +24,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pgbudget.embedded import Server
 from tests.checkers import profile
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
+from tests.series import SERIES
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
 hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)
@@ -93,9 +94,7 @@ def load_chain(series: str, *, host: str, port: int, user: str, password: str | 
     migrate(make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname), series=series)
 
 
-template = factories.postgresql_noproc(
-    depends_on="endpoint", load=[partial(load_chain, os.environ.get("SERIES", "core"))]
-)
+template = factories.postgresql_noproc(depends_on="endpoint", load=[partial(load_chain, SERIES)])
 
 
 @pytest.fixture(scope="session")

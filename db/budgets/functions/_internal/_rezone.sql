@@ -29,5 +29,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
 COMMENT ON FUNCTION budget._rezone() IS
-'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed anew.
-Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
