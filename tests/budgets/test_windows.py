@@ -35,17 +35,14 @@ WINDOWS = [
 ]
 
 
-@pytest.mark.parametrize(("period", "zone", "at", "starts", "ends"), WINDOWS)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize("whose_zone", ["the budget's", "the limits'"])
-def test_a_window(
-    caller: Connection, clock: Clock, period: str, zone: str, at: str, starts: str, ends: str, whose_zone: str
-) -> None:
+def test_a_window(caller: Connection, clock: Clock, window: tuple[str, ...], whose_zone: str) -> None:
+    period, zone, at, starts, ends = window
     clock.set(at)
-    if whose_zone == "the limits'":
-        call_as_owner(caller, "set_limits", {"timezone": zone, "emergency_kill": 1000})
-        set_budget(caller, "b", 10, period=period)
-    else:
-        set_budget(caller, "b", 10, period=period, timezone=zone)
+    of_limits = whose_zone == "the limits'"
+    call_as_owner(caller, "set_limits", {"timezone": zone if of_limits else "UTC", "emergency_kill": 1000})
+    set_budget(caller, "b", 10, period=period, timezone=None if of_limits else zone)
     caller.execute("SET LOCAL timezone = 'Pacific/Kiritimati'")  # whose day it is for the caller changes nothing
     spend(caller, 100, at=utc(starts) - timedelta(microseconds=1))
     spend(caller, 4, at=utc(starts))
@@ -98,7 +95,7 @@ def test_a_total_never_ends(caller: Connection, clock: Clock) -> None:
     reserve(caller, 5)
     clock.set("2031-01-01")
     expect(
-        call(caller, "reserve", 6, "svc"),
+        call(caller, "reserve", 8, "svc"),
         can_proceed=False,
         budget="ever",
         current_total=3,
@@ -150,9 +147,7 @@ def test_an_extend_asks_in_the_window_of_its_hold(caller: Connection, clock: Clo
 
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("marked", [False, True])
-def test_a_lapsed_hold_counts_nothing_marked_or_not(
-    caller: Connection, clock: Clock, slots: int, marked: bool
-) -> None:
+def test_a_lapsed_hold_counts_nothing_marked_or_not(caller: Connection, clock: Clock, slots: int, marked: bool) -> None:
     set_budget(caller, "b", 10, slots=slots)
     held = reserve(caller, 10, p_ttl=timedelta(minutes=5))
     clock.advance(minutes=5)
