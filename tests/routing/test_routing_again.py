@@ -197,7 +197,7 @@ def test_a_hold_that_another_session_is_ending_is_left_to_it(
 def test_an_extension_under_way_is_no_deadlock(
     db: Connection, session: Callable[[], Session], extender_is_first: bool
 ) -> None:
-    """It has the row and waits for the decision lock, which routing has or waits for, and routing leaves the row to it."""
+    """It has the row and waits for the decision lock, which routing has, or waits for: routing leaves the row to it."""
     order = known(db)
     hold = hold_of(decided(db, order))
     jobs: list[Job[Any]] = [

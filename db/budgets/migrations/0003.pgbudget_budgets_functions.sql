@@ -555,7 +555,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
@@ -619,6 +619,60 @@ COMMENT ON FUNCTION budget._lock_ledger() IS
 'Keeps writers of the ledger out until the end of the transaction. Errors: 55P03.';
 -- end functions/_internal/_lock_ledger.sql
 
+-- begin functions/_internal/_touch.sql
+CREATE OR REPLACE FUNCTION budget._touch()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
+COMMENT ON FUNCTION budget._touch() IS
+'After a change of what is posted where: a writer whose snapshot is older meets it here (budget._post), and repeats.';
+-- end functions/_internal/_touch.sql
+
+-- begin functions/_internal/_follow_zone.sql
+-- A balance knows its window by where it starts. In another zone the same days start elsewhere, and what is written from
+-- then on goes to those: the old balances would stand still, and be wrong should the old zone come back.
+CREATE OR REPLACE FUNCTION budget._follow_zone()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_before budget._config := budget._parse_config(CASE WHEN TG_OP <> 'INSERT' THEN OLD.value::text END);
+    v_after budget._config := budget._parse_config(CASE WHEN TG_OP <> 'DELETE' THEN NEW.value::text END);
+    v_lock_timeout text;
+BEGIN
+    IF v_before.timezone IS DISTINCT FROM v_after.timezone THEN
+        v_lock_timeout := budget._begin_write();
+        PERFORM budget._lock_ledger();
+        DELETE FROM budget.balances AS a
+        USING budget.budgets AS b
+        WHERE b.name = a.budget AND b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
+        DELETE FROM budget.postings AS o
+        USING budget.budgets AS b
+        WHERE b.name = o.budget AND b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
+        PERFORM budget._touch();
+        PERFORM budget._end_write(v_lock_timeout);
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._follow_zone() FROM PUBLIC;
+COMMENT ON FUNCTION budget._follow_zone() IS
+'Trigger on system_config: where the time zone of the limits changes, the balances of days, weeks and months that follow
+it are forgotten, and opened again from the ledger by the next decision.';
+-- end functions/_internal/_follow_zone.sql
+
 -- begin functions/_internal/_rebuild.sql
 CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
 RETURNS void
@@ -655,6 +709,42 @@ REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
 'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
 -- end functions/_internal/_rebuild.sql
+
+-- begin functions/_internal/_rezone.sql
+-- Days, weeks and months that follow the zone of the limits have other bounds from here on, and what was posted under
+-- one zone is missing from the windows of another. Whoever writes the ledger waits: its postings are in one zone.
+CREATE OR REPLACE FUNCTION budget._rezone()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value END;
+    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value END;
+    v_lock_timeout text;
+BEGIN
+    IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
+        RETURN NULL;
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    PERFORM budget._lock_ledger();
+    -- A writer whose snapshot is older than this zone meets the change here, and repeats (budget._post).
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._rebuild(budget._read_config(), b.name)
+    FROM budget.budgets AS b
+    WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
+COMMENT ON FUNCTION budget._rezone() IS
+'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+-- end functions/_internal/_rezone.sql
 
 -- begin functions/_internal/_budget_standing.sql
 CREATE OR REPLACE FUNCTION budget._budget_standing()
@@ -823,8 +913,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
