@@ -17,8 +17,6 @@ DROP FUNCTION IF EXISTS budget._rezone();
 
 DROP FUNCTION IF EXISTS budget._rebuild(budget._config, text);
 
-DROP FUNCTION IF EXISTS budget._follow_zone();
-
 DROP FUNCTION IF EXISTS budget._touch();
 
 DROP FUNCTION IF EXISTS budget._lock_ledger();

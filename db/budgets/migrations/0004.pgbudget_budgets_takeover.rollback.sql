@@ -10,9 +10,6 @@ BEGIN
     DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
-    DROP TRIGGER IF EXISTS budget_follow_zone_insert ON public.system_config;
-    DROP TRIGGER IF EXISTS budget_follow_zone_update ON public.system_config;
-    DROP TRIGGER IF EXISTS budget_follow_zone_delete ON public.system_config;
 END
 $do$;
 

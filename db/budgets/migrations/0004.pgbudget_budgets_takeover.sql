@@ -26,18 +26,6 @@ BEGIN
     AFTER TRUNCATE ON public.cost_tracking
     FOR EACH STATEMENT EXECUTE FUNCTION budget._forget_balances();
 
-    CREATE OR REPLACE TRIGGER budget_follow_zone_insert
-    AFTER INSERT ON public.system_config
-    FOR EACH ROW WHEN (new.key = 'budget_limits') EXECUTE FUNCTION budget._follow_zone();
-
-    CREATE OR REPLACE TRIGGER budget_follow_zone_update
-    AFTER UPDATE ON public.system_config
-    FOR EACH ROW WHEN ('budget_limits' IN (old.key, new.key)) EXECUTE FUNCTION budget._follow_zone();
-
-    CREATE OR REPLACE TRIGGER budget_follow_zone_delete
-    AFTER DELETE ON public.system_config
-    FOR EACH ROW WHEN (old.key = 'budget_limits') EXECUTE FUNCTION budget._follow_zone();
-
     CREATE OR REPLACE TRIGGER budget_rezone
     AFTER INSERT OR UPDATE OR DELETE ON public.system_config
     FOR EACH ROW EXECUTE FUNCTION budget._rezone();
