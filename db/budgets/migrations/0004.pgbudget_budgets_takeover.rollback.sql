@@ -9,6 +9,7 @@ BEGIN
     DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_zone_change ON public.system_config;
 END
 $do$;
 

@@ -26,6 +26,10 @@ BEGIN
     AFTER TRUNCATE ON public.cost_tracking
     FOR EACH STATEMENT EXECUTE FUNCTION budget._forget_balances();
 
+    CREATE OR REPLACE TRIGGER budget_zone_change
+    AFTER INSERT OR UPDATE OR DELETE ON public.system_config
+    FOR EACH ROW EXECUTE FUNCTION budget._forget_balances();
+
     PERFORM budget._rebuild(budget._read_config(), b.name) FROM budget.budgets AS b;
 END
 $do$;
