@@ -12,13 +12,13 @@ BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         DELETE FROM budget.postings AS o
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at);
         UPDATE budget.balances AS b
         SET
             amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
             room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
             room_of = 0
-        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at);
         RETURN NEXT;
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     period text NOT NULL,
     limit_amount numeric,
     timezone text,
-    soft_limits numeric [] NOT NULL DEFAULT '{}',
+    soft_limits numeric[] NOT NULL DEFAULT '{}',
     enforcement text NOT NULL DEFAULT 'block',
     is_active boolean NOT NULL DEFAULT true,
     slots integer NOT NULL DEFAULT 1,

@@ -76,7 +76,7 @@ COMMENT ON FUNCTION budget._limit(budget._config, budget.budgets, timestamptz) I
 -- In this order balances are locked, by everyone.
 CREATE OR REPLACE FUNCTION budget._matching(
     p_config budget._config,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     p_now timestamptz
 )
 RETURNS SETOF budget._match
@@ -111,8 +111,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) IS
+REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) IS
 'The balances that postings belong to, those of a new request at p_now, in the order of locking.';
 -- end functions/_internal/_matching.sql
 
@@ -148,7 +148,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
-'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+'What a balance must be: the sum of the ledger rows of a member in a window, and among them the lapsed holds that are
+not marked.';
 -- end functions/_internal/_ledger_sum.sql
 
 -- begin functions/_internal/_posted.sql
@@ -218,7 +219,7 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid [];
+    v_rows tid[];
     v_amount numeric;
 BEGIN
     SELECT array_agg(p.ctid), sum(p.amount)
@@ -226,7 +227,7 @@ BEGIN
     FROM (
         SELECT o.ctid, o.amount
         FROM budget.postings AS o
-        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
+        WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         FOR UPDATE SKIP LOCKED
     ) AS p;
     IF v_rows IS NULL THEN
@@ -235,9 +236,7 @@ BEGIN
     UPDATE budget.balances AS b
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot = p_slot
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN
@@ -262,7 +261,7 @@ AS $function$
 DECLARE
     v_total numeric := sum(b.amount)
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
     v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
     v_share numeric := trunc(v_rest / p_match.slots, 12);
 BEGIN
@@ -279,7 +278,7 @@ BEGIN
             ELSE v_share
         END,
         room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
-    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
 END
 $function$;
 
@@ -287,6 +286,72 @@ REVOKE ALL ON FUNCTION budget._spread_room(budget._match) FROM PUBLIC;
 COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
 -- end functions/_internal/_spread_room.sql
+
+-- begin functions/_internal/_take_room.sql
+CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_missing numeric;
+    v_other record;
+BEGIN
+    -- What was spent without asking, and what a lowered limit took away, may be missing from any of the slots.
+    SELECT
+        greatest(0, p_match.amount)
+        + greatest(0, -base.room)
+        + greatest(0, base.room_of - p_match.limit_amount)
+        + coalesce(
+            (
+                SELECT sum(o.amount)
+                FROM budget.postings AS o
+                WHERE (o.budget, o.member, o.starts_at) = (base.budget, base.member, base.starts_at) AND o.amount > 0
+            ),
+            0
+        )
+        - own.room
+    INTO v_missing
+    FROM budget.balances AS base
+    INNER JOIN budget.balances AS own USING (budget, member, starts_at)
+    WHERE
+        (base.budget, base.member, base.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND base.slot = 0
+        AND own.slot = p_match.slot;
+    IF v_missing <= 0 THEN
+        RETURN true;
+    END IF;
+
+    SELECT b.slot, b.room
+    INTO v_other
+    FROM budget.balances AS b
+    WHERE
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND b.slot NOT IN (0, p_match.slot)
+        AND b.room >= v_missing
+    ORDER BY b.room DESC
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- Half of the rest comes along, so that the next call finds it here.
+    v_missing := v_missing + trunc((v_other.room - v_missing) / 2, 12);
+    UPDATE budget.balances AS b
+    SET room = b.room + CASE b.slot WHEN p_match.slot THEN v_missing ELSE -v_missing END
+    WHERE
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND b.slot IN (p_match.slot, v_other.slot);
+    RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._take_room(budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_room(budget._match) IS
+'Sees to it that the own slot, which the caller has locked, has room for the request, if need be by taking some from
+one that is free. False when none has enough.';
+-- end functions/_internal/_take_room.sql
 
 -- begin functions/_internal/_lock_balance.sql
 -- One order for all: a budget's slots from the highest number down to 0. Whoever holds a slot waits for none above it,
@@ -299,16 +364,12 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_locked boolean;
-    v_missing numeric;
-    v_other record;
 BEGIN
     IF p_needs_room OR p_match.slots = 1 THEN
         PERFORM
         FROM budget.balances AS b
         WHERE
-            b.budget = p_match.budget
-            AND b.member = p_match.member
-            AND b.starts_at = p_match.starts_at
+            (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
             AND (p_whole OR b.slot = p_match.slot)
         ORDER BY b.slot DESC
         FOR NO KEY UPDATE;
@@ -317,7 +378,7 @@ BEGIN
         -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
         PERFORM
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at) AND b.slot = 0
         FOR NO KEY UPDATE SKIP LOCKED;
         v_locked := FOUND;
         p_match.slot := 0;
@@ -325,7 +386,7 @@ BEGIN
     IF NOT v_locked AND NOT EXISTS (
         SELECT
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
     ) THEN
         IF NOT budget._open_balance(p_match) THEN
             RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
@@ -343,62 +404,7 @@ BEGIN
         RETURN true;
     END IF;
 
-    -- What was spent without asking, and what a lowered limit took away, may be missing from any of the slots.
-    SELECT
-        greatest(0, p_match.amount)
-        + greatest(0, -base.room)
-        + greatest(0, base.room_of - p_match.limit_amount)
-        + coalesce(
-            (
-                SELECT sum(o.amount)
-                FROM budget.postings AS o
-                WHERE
-                    o.budget = base.budget
-                    AND o.member = base.member
-                    AND o.starts_at = base.starts_at
-                    AND o.amount > 0
-            ),
-            0
-        )
-        - own.room
-    INTO v_missing
-    FROM budget.balances AS base
-    INNER JOIN budget.balances AS own USING (budget, member, starts_at)
-    WHERE
-        base.budget = p_match.budget
-        AND base.member = p_match.member
-        AND base.starts_at = p_match.starts_at
-        AND base.slot = 0
-        AND own.slot = p_match.slot;
-    IF v_missing <= 0 THEN
-        RETURN true;
-    END IF;
-
-    SELECT b.slot, b.room
-    INTO v_other
-    FROM budget.balances AS b
-    WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND b.slot NOT IN (0, p_match.slot)
-        AND b.room >= v_missing
-    ORDER BY b.room DESC
-    LIMIT 1
-    FOR NO KEY UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    -- Half of the rest comes along, so that the next call finds it here.
-    v_missing := v_missing + trunc((v_other.room - v_missing) / 2, 12);
-    UPDATE budget.balances AS b
-    SET room = b.room + CASE b.slot WHEN p_match.slot THEN v_missing ELSE -v_missing END
-    WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND b.slot IN (p_match.slot, v_other.slot);
-    RETURN true;
+    RETURN budget._take_room(p_match);
 END
 $function$;
 
@@ -525,7 +531,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting [];
+    v_postings budget._posting[];
     v_config budget._config;
     v_match budget._match;
 BEGIN
@@ -670,7 +676,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
+out.';
 -- end functions/_internal/_rebuild.sql
 
 -- begin functions/_internal/_rezone.sql
@@ -829,7 +836,7 @@ CREATE OR REPLACE FUNCTION budget.set_budget(
     p_member text DEFAULT NULL,
     p_period text DEFAULT 'day',
     p_timezone text DEFAULT NULL,
-    p_soft_limits numeric [] DEFAULT '{}',
+    p_soft_limits numeric[] DEFAULT '{}',
     p_enforcement text DEFAULT 'block',
     p_active boolean DEFAULT true,
     p_slots integer DEFAULT 1,
@@ -855,7 +862,7 @@ DECLARE
         WHEN p_name = 'daily' AND (
             num_nonnulls(p_limit, p_member, p_timezone, p_extra, p_until) > 0
             OR (p_dimension, p_period, p_soft_limits, p_enforcement, p_active)
-                IS DISTINCT FROM ('*', 'day', '{}'::numeric [], 'block', true)
+                IS DISTINCT FROM ('*', 'day', '{}'::numeric[], 'block', true)
         )
             THEN 'of the budget daily this sets the slots alone (p_limit is null); budget.set_limits sets its limit'
         WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
@@ -926,13 +933,13 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) TO budget_admin;
 COMMENT ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) IS
 'Creates a budget or replaces it as a whole. One row: the budget.
 
@@ -1012,13 +1019,13 @@ BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         DELETE FROM budget.postings AS o
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at);
         UPDATE budget.balances AS b
         SET
             amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
             room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
             room_of = 0
-        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at);
         RETURN NEXT;
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
