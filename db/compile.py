@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compile function and view files into migrations.
 
-    python db/compile.py          fill the migrations and write SHA256SUMS
+    python db/compile.py          fill the migrations, write SHA256SUMS and SEAM
     python db/compile.py check    prove that nothing would change and no rule of upgrades is broken; needs no database
     python db/compile.py release  freeze the migrations that are there: write RELEASED
 
@@ -12,6 +12,9 @@ A function is edited in one place, `functions/` or `views/`. A migration names t
 
 and this tool writes the file's text between the two lines. In the migration's rollback, the lines `-- begin compiled`
 and `-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
+
+Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
+the sums of both. Whoever changes core's half alone is stopped, here and in a check.
 
 Others' databases hold what was released. From then on, and checked at every run:
 
@@ -116,6 +119,8 @@ def compiled(series: Path) -> dict[Path, str]:
     if changed := sorted(name for name, source in sources.items() if carried[name] != source):
         raise CompileError(f"released as it was before: {', '.join(changed)}; a new migration must carry it")
     result[series / "migrations" / "SHA256SUMS"] = sums(result)
+    if pairs := {name: (below[name], sources[name]) for name in sorted(sources.keys() & below.keys())}:
+        result[series / "SEAM"] = seam(series, pairs)
     return result
 
 
@@ -126,6 +131,27 @@ def core_blocks(series: Path) -> dict[str, str]:
         return {}
     chain = (text for path, text in sorted(compiled(core).items()) if path.suffix == ".sql" and not is_rollback(path))
     return {name: body for text in chain for name, body in blocks(text).items()}
+
+
+def seam(series: Path, pairs: dict[str, tuple[str, str]]) -> str:
+    """What `sha256sum` says of core's functions and of those that replace them, seen from the folder of all series."""
+    record = series / "SEAM"
+    listed = record.read_text().splitlines() if record.exists() else []
+    recorded = {file: sum_ for sum_, file in (line.split() for line in listed)}
+    lines = []
+    for name, halves in pairs.items():
+        files = (f"core/{name}", f"{series.name}/{name}")
+        if signature(halves[0]) != signature(halves[1]):
+            raise CompileError(f"{files[1]} must have the signature of {files[0]}: {signature(halves[0])}")
+        now = [hashlib.sha256(half.encode()).hexdigest() for half in halves]
+        before = [recorded.get(file) for file in files]
+        if None not in before and now[0] != before[0] and now[1] == before[1]:
+            raise CompileError(
+                f"{files[0]} has changed, and {files[1]}, which replaces it, has not; "
+                f"change it too or, if it is right as it is, take both lines out of {series.name}/SEAM"
+            )
+        lines += [f"{sum_}  {file}\n" for sum_, file in zip(now, files, strict=True)]
+    return "".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------------ releases

@@ -142,6 +142,80 @@ def test_what_does_not_fit_is_an_error(series: Path, path: str, text: str, messa
     assert {file: file.read_text() for file in series.rglob("*") if file.is_file()} == before
 
 
+# ---------------------------------------------------------------------------------------------------------- the seam
+
+
+def function(arguments: str, body: str) -> str:
+    return (
+        f"CREATE OR REPLACE FUNCTION third({arguments})\nRETURNS text\nLANGUAGE sql\n{body};\n"
+        "COMMENT ON FUNCTION third(integer) IS 'third';\n"
+    )
+
+
+CORE, REPLACED = function("p_a integer", "core's"), function("p_a integer", "replaced")
+
+
+@pytest.fixture
+def pair(series: Path) -> Path:
+    """The series above a core, of whose function it replaces the body."""
+    for folder, source in (("core", CORE), ("s", REPLACED)):
+        write(series.parent / folder / "functions/third.sql", source)
+        write(
+            series.parent / folder / "migrations/0003.c.sql",
+            "-- begin functions/third.sql\n-- end functions/third.sql\n",
+        )
+        write(series.parent / folder / "migrations/0003.c.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    assert run(series).returncode == 0
+    assert run(series, "check").returncode == 0
+    return series
+
+
+def test_the_rollback_of_the_other_series_brings_cores_function_back(pair: Path) -> None:
+    assert read(pair, "0003.c.rollback.sql") == f"-- begin compiled\n{CORE}-- end compiled\n"
+
+
+def test_the_seam_names_both_halves(pair: Path) -> None:
+    assert (pair / "SEAM").read_text().splitlines() == [
+        f"{hashlib.sha256(text.encode()).hexdigest()}  {folder}/functions/third.sql"
+        for folder, text in (("core", CORE), ("s", REPLACED))
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["check"]], ids=["write", "check"])
+def test_a_change_of_cores_half_alone_is_an_error(pair: Path, arguments: list[str]) -> None:
+    write(pair.parent / "core/functions/third.sql", function("p_a integer", "core's, changed"))
+    for _ in range(2):
+        done = run(pair, *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "core/functions/third.sql has changed, and s/functions/third.sql" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["both are changed", "it is right as it is"])
+def test_a_change_of_both_halves_is_recorded(pair: Path, way: str) -> None:
+    write(pair.parent / "core/functions/third.sql", function("p_a integer", "core's, changed"))
+    if way == "both are changed":
+        write(pair / "functions/third.sql", function("p_a integer", "replaced, changed"))
+    else:
+        write(pair / "SEAM", "")
+    assert run(pair, "check").returncode == 1, "SEAM is to show the change"
+    assert "wrote: s/SEAM" in run(pair).stdout
+    assert run(pair, "check").returncode == 0
+
+
+def test_the_other_series_changes_its_half_as_it_likes(pair: Path) -> None:
+    write(pair / "functions/third.sql", function("p_a integer", "replaced, changed"))
+    assert run(pair).returncode == 0
+    assert run(pair, "check").returncode == 0
+
+
+@pytest.mark.parametrize("half", ["core", "s"])
+def test_both_halves_have_one_signature(pair: Path, half: str) -> None:
+    write(pair.parent / half / "functions/third.sql", function("p_b integer", "changed"))
+    done = run(pair, "check")
+    assert done.returncode == 1
+    assert "s/functions/third.sql must have the signature of core/functions/third.sql: third(p_" in done.stderr
+
+
 def test_unknown_arguments_are_refused(series: Path) -> None:
     done = run(series, "chekc")
     assert done.returncode == 2

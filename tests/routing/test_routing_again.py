@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ from tests.clock import Clock
 from tests.concurrency.sessions import Session
 from tests.conftest import Connect
 from tests.pgtap import results_eq
-from tests.race import Connection, Crowd, Job
+from tests.race import Connection, Crowd, Job, until
 from tests.routing.orders import (
     REFUSED,
     add_order,
@@ -71,7 +72,7 @@ def test_its_money_is_free_before_the_new_one_is_reserved(
     order = order_of(db)
     spend(db, 99)
     decided(db, order)
-    assert decided(db, order)["routing_metadata"]["daily_spend"] == "99"
+    assert Decimal(decided(db, order)["routing_metadata"]["daily_spend"]) == 99
     assert route(db, uuid4()) == REFUSED
 
 
@@ -192,17 +193,27 @@ def test_a_hold_that_another_session_is_ending_is_left_to_it(
     assert open_holds(db, order) == [second]
 
 
-def test_an_extension_under_way_keeps_its_hold(db: Connection, session: Callable[[], Session]) -> None:
-    """It has the row and waits for the decision lock, which routing has: waiting for each other would be a deadlock."""
-    order, first, second, extender = known(db), session(), session(), session()
+@pytest.mark.parametrize("extender_is_first", [True, False])
+def test_an_extension_under_way_is_no_deadlock(
+    db: Connection, session: Callable[[], Session], extender_is_first: bool
+) -> None:
+    """It has the row and waits for the decision lock, which routing has, or waits for: routing leaves the row to it."""
+    order = known(db)
     hold = hold_of(decided(db, order))
-    with first.open(lambda connection: connection.execute("SELECT FROM budget.reserve_advisory(1, 'other')")):
-        extending = extender.start(ends(f"SELECT can_proceed FROM budget.extend('{hold}', p_ttl => '2 hours')"))
-        extending.waits_for(first)
-        routed = second.start(routing(order))
-        routed.waits_for(first)
-    assert extending.result() == (True,)
-    assert routed.result()["success"] is True
+    jobs: list[Job[Any]] = [
+        ends(f"SELECT can_proceed FROM budget.extend('{hold}', p_ttl => '2 hours')"),
+        lambda connection: (routing(order)(connection)["success"],),
+    ]
+    if not extender_is_first:
+        jobs.reverse()
+    deciding, ahead, behind = session(), session(), session()
+    with deciding.open(routing(add_order(db))):
+        first = ahead.start(jobs[0])
+        first.waits_for(deciding)
+        second = behind.start(jobs[1])
+        # Where one row is waited for, whoever comes first of those that wait holds up the others.
+        until(lambda: bool(behind.blockers() & {deciding.pid, ahead.pid}), "the other to wait as well")
+    assert (first.result(), second.result()) == ((True,), (True,))
 
 
 @BOTH

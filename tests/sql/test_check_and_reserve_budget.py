@@ -10,8 +10,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.clock import Clock
-from tests.pgtap import is_empty, throws_ok
+from tests.pgtap import bag_eq, is_empty, throws_ok
 from tests.rows import Connection, as_owner, call, configure, expect, fails, ledger, one, reserve, spend, total
+from tests.sql.locks import HELD, LOCKS
 from tests.sql.verdicts import DAYS, Day
 
 FUNCTION = "public.check_and_reserve_budget"
@@ -91,15 +92,10 @@ def test_counts_what_the_other_functions_hold(caller: Connection, variant: str) 
     expect(call(caller, FUNCTION, 10, "test"), can_proceed=False, current_total=95)
 
 
-def test_takes_the_table_lock(db: Connection) -> None:
+def test_takes_the_locks_of_reserve(db: Connection) -> None:
     with db.transaction():
         call(db, FUNCTION, 1, "test")
-        assert one(
-            db,
-            """SELECT count(*) FROM pg_locks
-                WHERE pid = pg_backend_pid() AND relation = 'public.cost_tracking'::regclass
-                  AND mode = 'ShareRowExclusiveLock'""",
-        ).count
+        bag_eq(db, LOCKS, HELD["reserve"])
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])

@@ -7,6 +7,7 @@ import pytest
 from tests.clock import Clock
 from tests.pgtap import bag_eq, has_view, is_empty
 from tests.rows import Connection, as_owner, call, configure, reserve, spend
+from tests.series import by_series
 
 INVARIANTS = "SELECT rule, id FROM budget.invariants"
 
@@ -59,6 +60,9 @@ BROKEN = [
     ),
 ]
 
+# What past the triggers changes a cost leaves the balances behind, where there are any.
+BALANCES: list[tuple[str, None]] = by_series(core=[], budgets=[("a balance is the sum of its ledger rows", None)])
+
 
 @pytest.mark.parametrize(("change", "rules"), BROKEN, ids=str)
 def test_every_broken_rule_is_named(tx: Connection, clock: Clock, change: str, rules: list[str]) -> None:
@@ -68,7 +72,10 @@ def test_every_broken_rule_is_named(tx: Connection, clock: Clock, change: str, r
         tx.execute("SET LOCAL session_replication_role = 'replica'")  # no triggers
         tx.execute(f"UPDATE public.cost_tracking SET {change} WHERE id = %s".encode(), [hold])
         tx.execute("SET LOCAL ROLE budget_reader")
-        bag_eq(tx, INVARIANTS, [(rule, None if rule.startswith("the total") else hold) for rule in rules])
+        broken = [(rule, None if rule.startswith("the total") else hold) for rule in rules]
+        if change.startswith("cost = "):
+            broken += BALANCES
+        bag_eq(tx, INVARIANTS, broken)
 
 
 def test_a_row_without_a_creation_time_is_named(tx: Connection) -> None:

@@ -17,6 +17,7 @@ from tests.pgtap import (
     volatility_is,
 )
 from tests.rows import Connection, rows
+from tests.series import by_series
 
 SEARCH_PATH = "search_path=pg_catalog, pg_temp"
 NO_ROW_SECURITY = "row_security=off"
@@ -116,6 +117,32 @@ FUNCTIONS = [
     ),
     Public("budget.version", "", "text", "immutable"),
 ]
+
+BUDGET = "SETOF budget.budgets"
+
+FUNCTIONS += by_series(
+    core=[],
+    budgets=[
+        Public(
+            "budget.set_budget",
+            "p_name text, p_limit numeric, p_dimension text DEFAULT '*'::text, p_member text DEFAULT NULL::text, "
+            "p_period text DEFAULT 'day'::text, p_timezone text DEFAULT NULL::text, "
+            "p_soft_limits numeric[] DEFAULT '{}'::numeric[], p_enforcement text DEFAULT 'block'::text, "
+            "p_active boolean DEFAULT true, p_slots integer DEFAULT 1, p_extra numeric DEFAULT NULL::numeric, "
+            "p_until timestamp with time zone DEFAULT NULL::timestamp with time zone",
+            BUDGET,
+            "volatile",
+        ),
+        Public("budget.drop_budget", "p_name text", BUDGET, "volatile"),
+        Public(
+            "budget.reconcile",
+            "",
+            "TABLE(budget text, member text, starts_at timestamp with time zone, balance numeric, ledger numeric)",
+            "volatile",
+        ),
+        Public("budget.prune", "p_before timestamp with time zone", "bigint", "volatile"),
+    ],
+)
 
 OURS = """(
     SELECT * FROM pg_proc AS p

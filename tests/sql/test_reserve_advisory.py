@@ -1,4 +1,7 @@
-"""The one difference between budget.reserve and budget.reserve_advisory: the lock, and who goes on under it."""
+"""The one difference between budget.reserve and budget.reserve_advisory: the lock, and who goes on under it.
+
+With budgets there is none left.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,7 @@ import pytest
 from tests.conftest import Connect
 from tests.pgtap import bag_eq, lives_ok, throws_ok
 from tests.rows import Connection, call, reserve
-
-ADVISORY_KEY = 8099550711184319860  # "pgbudget" in ASCII
-
-LOCKS = """
-    SELECT l.mode, (l.classid::bigint << 32) | l.objid::bigint
-      FROM pg_locks AS l
-     WHERE l.pid = pg_backend_pid()
-       AND (l.relation = 'public.cost_tracking'::regclass AND l.mode LIKE '%%Exclusive%%' OR l.locktype = 'advisory')
-"""
-HELD: dict[str, list[tuple[str, int | None]]] = {
-    "reserve": [("ShareRowExclusiveLock", None), ("RowExclusiveLock", None)],
-    "reserve_advisory": [("RowExclusiveLock", None), ("ExclusiveLock", ADVISORY_KEY)],
-}
-OTHERS_GO_ON = {
-    "reserve": {"ACCESS SHARE", "ROW SHARE"},  # readers
-    "reserve_advisory": {"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE"},
-}
-ALL_MODES = [
-    "ACCESS SHARE",  # SELECT
-    "ROW SHARE",  # SELECT FOR UPDATE
-    "ROW EXCLUSIVE",  # INSERT, UPDATE, DELETE
-    "SHARE UPDATE EXCLUSIVE",  # VACUUM, CREATE INDEX CONCURRENTLY
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-]
+from tests.sql.locks import ALL_MODES, HELD, LOCKS, OTHERS_GO_ON
 
 
 def test_locks_until_the_end_of_the_transaction(db: Connection, variant: str) -> None:

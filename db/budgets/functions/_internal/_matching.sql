@@ -8,6 +8,7 @@ RETURNS SETOF budget._match
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $function$
 BEGIN
     RETURN QUERY
