@@ -33,8 +33,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
 COMMENT ON FUNCTION budget.reconcile() IS
-'Opens each balance anew that is not the sum of its ledger rows. A row for each of them (starts_at is NULL for a total): no rows
-when healthy. It is needed only after someone has switched triggers off.
+'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';

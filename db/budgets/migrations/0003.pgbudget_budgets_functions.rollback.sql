@@ -17,6 +17,8 @@ DROP FUNCTION IF EXISTS budget._rezone();
 
 DROP FUNCTION IF EXISTS budget._rebuild(budget._config, text);
 
+DROP FUNCTION IF EXISTS budget._touch();
+
 DROP FUNCTION IF EXISTS budget._lock_ledger();
 
 DROP FUNCTION IF EXISTS budget._forget_balances();

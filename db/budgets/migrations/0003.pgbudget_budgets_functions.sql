@@ -19,6 +19,7 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    v_day record;
     v_first date;
 BEGIN
     IF NOT isfinite(p_at) THEN
@@ -31,7 +32,13 @@ BEGIN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
     ELSE
-        v_first := date_trunc(p_period, (budget._window(p_at, p_zone)).day::timestamp)::date;
+        v_day := budget._window(p_at, p_zone);
+        IF p_period = 'day' THEN
+            starts_at := v_day.starts_at;
+            ends_at := v_day.ends_at;
+            RETURN;
+        END IF;
+        v_first := date_trunc(p_period, v_day.day::timestamp)::date;
         starts_at := budget._day_start(v_first, p_zone);
         ends_at := budget._day_start((v_first + ('1 ' || p_period)::interval)::date, p_zone);
     END IF;
@@ -548,7 +555,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
@@ -612,6 +619,23 @@ COMMENT ON FUNCTION budget._lock_ledger() IS
 'Keeps writers of the ledger out until the end of the transaction. Errors: 55P03.';
 -- end functions/_internal/_lock_ledger.sql
 
+-- begin functions/_internal/_touch.sql
+CREATE OR REPLACE FUNCTION budget._touch()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
+COMMENT ON FUNCTION budget._touch() IS
+'After a change of what is posted where: a writer whose snapshot is older meets it here (budget._post), and repeats.';
+-- end functions/_internal/_touch.sql
+
 -- begin functions/_internal/_rebuild.sql
 CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
 RETURNS void
@@ -660,8 +684,8 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value END;
-    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value END;
+    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value::text END;
+    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value::text END;
     v_lock_timeout text;
 BEGIN
     IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
@@ -669,8 +693,7 @@ BEGIN
     END IF;
     v_lock_timeout := budget._begin_write();
     PERFORM budget._lock_ledger();
-    -- A writer whose snapshot is older than this zone meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(budget._read_config(), b.name)
     FROM budget.budgets AS b
     WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
@@ -892,8 +915,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
@@ -1011,8 +1033,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
 COMMENT ON FUNCTION budget.reconcile() IS
-'Opens each balance anew that is not the sum of its ledger rows. A row for each of them (starts_at is NULL for a total): no rows
-when healthy. It is needed only after someone has switched triggers off.
+'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';
