@@ -3,6 +3,10 @@ SET search_path = pg_catalog, pg_temp;
 -- begin compiled
 DROP VIEW IF EXISTS budget.budget_status;
 
+DROP FUNCTION IF EXISTS budget.settle_many(jsonb);
+
+DROP FUNCTION IF EXISTS budget.reserve_many(jsonb);
+
 DROP FUNCTION IF EXISTS budget.prune(timestamptz);
 
 DROP FUNCTION IF EXISTS budget.reconcile();
@@ -10,6 +14,20 @@ DROP FUNCTION IF EXISTS budget.reconcile();
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
 DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz );
+
+DROP FUNCTION IF EXISTS budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz);
+
+DROP FUNCTION IF EXISTS budget._lock_holds(uuid[], numeric[]);
+
+DROP FUNCTION IF EXISTS budget._settlements(jsonb);
+
+DROP FUNCTION IF EXISTS budget._admit_all(budget._config, timestamptz, budget._posting[], uuid[], interval[]);
+
+DROP FUNCTION IF EXISTS budget._requests(jsonb);
+
+DROP FUNCTION IF EXISTS budget._batch(jsonb, text, text[]);
+
+DROP FUNCTION IF EXISTS budget._element_error(text, text, text, text, text);
 
 DROP FUNCTION IF EXISTS budget._budget_standing();
 
