@@ -57,7 +57,7 @@ without room. Over all slots, room and amount come to the room_of of slot 0.';
 
 COMMENT ON COLUMN budget.balances.room_of IS 'In slot 0: the limit whose room was last spread over the slots.';
 
--- Every statement that writes to the ledger appends here, and the next decision folds it in: to append waits for nobody.
+-- Every statement that writes to the ledger appends here, and the next decision folds it in: appending never waits.
 -- No foreign key: each posting would lock its budget's row.
 CREATE TABLE IF NOT EXISTS budget.postings (
     budget text NOT NULL,

@@ -64,5 +64,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._take_room(budget._match, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION budget._take_room(budget._match, boolean) IS
-'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
-taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
+'Sees to it that the own slot, which the caller has locked, has room for a request that needs room, if need be by taking
+some from a slot that is free. False when no slot has enough, or when too many postings wait to be folded.';
