@@ -13,7 +13,7 @@ DROP FUNCTION IF EXISTS budget.reconcile();
 
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
-DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz );
+DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz );
 
 DROP FUNCTION IF EXISTS budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz);
 
@@ -49,9 +49,11 @@ DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timest
 
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
+DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
+
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
-DROP FUNCTION IF EXISTS budget._fold(budget._match, integer);
+DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 
@@ -59,7 +61,7 @@ DROP FUNCTION IF EXISTS budget._posted(text, text, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._matching(budget._config, budget._posting [], timestamptz);
+DROP FUNCTION IF EXISTS budget._matching(budget._config, budget._posting[], timestamptz);
 
 DROP FUNCTION IF EXISTS budget._limit(budget._config, budget.budgets, timestamptz);
 

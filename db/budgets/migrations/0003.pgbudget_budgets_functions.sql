@@ -76,7 +76,7 @@ COMMENT ON FUNCTION budget._limit(budget._config, budget.budgets, timestamptz) I
 -- In this order balances are locked, by everyone.
 CREATE OR REPLACE FUNCTION budget._matching(
     p_config budget._config,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     p_now timestamptz
 )
 RETURNS SETOF budget._match
@@ -111,8 +111,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) IS
+REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) IS
 'The balances that postings belong to, those of a new request at p_now, in the order of locking.';
 -- end functions/_internal/_matching.sql
 
@@ -148,7 +148,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
-'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+'What a balance must be: the sum of the ledger rows of a member in a window, and among them the lapsed holds that are
+not marked.';
 -- end functions/_internal/_ledger_sum.sql
 
 -- begin functions/_internal/_posted.sql
@@ -210,35 +211,31 @@ COMMENT ON FUNCTION budget._open_balance(budget._match) IS
 -- end functions/_internal/_open_balance.sql
 
 -- begin functions/_internal/_fold.sql
--- Postings that another decision is folding are left to it.
-CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_slot integer)
+-- Each session posts under its own slot, and whoever holds a slot folds what is under it: nobody else does meanwhile.
+CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_whole boolean)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid [];
+    v_rows tid[];
     v_amount numeric;
 BEGIN
-    SELECT array_agg(p.ctid), sum(p.amount)
+    SELECT array_agg(o.ctid), sum(o.amount)
     INTO v_rows, v_amount
-    FROM (
-        SELECT o.ctid, o.amount
-        FROM budget.postings AS o
-        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
-        FOR UPDATE SKIP LOCKED
-    ) AS p;
+    FROM budget.postings AS o
+    WHERE
+        (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR o.slot = p_match.slot);
     IF v_rows IS NULL THEN
         RETURN;
     END IF;
     UPDATE budget.balances AS b
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND b.slot = p_slot
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND b.slot = CASE WHEN p_whole THEN 0 ELSE p_match.slot END
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN
         DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
@@ -246,10 +243,10 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._fold(budget._match, integer) FROM PUBLIC;
-COMMENT ON FUNCTION budget._fold(budget._match, integer) IS
-'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
-less than no room.';
+REVOKE ALL ON FUNCTION budget._fold(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._fold(budget._match, boolean) IS
+'Adds the postings that have come in to their balance: those of the own slot to it, unless it would have less than no
+room, or (p_whole) those of all slots to slot 0. The caller has locked the one, or all.';
 -- end functions/_internal/_fold.sql
 
 -- begin functions/_internal/_spread_room.sql
@@ -262,7 +259,7 @@ AS $function$
 DECLARE
     v_total numeric := sum(b.amount)
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
     v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
     v_share numeric := trunc(v_rest / p_match.slots, 12);
 BEGIN
@@ -279,7 +276,7 @@ BEGIN
             ELSE v_share
         END,
         room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
-    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
 END
 $function$;
 
@@ -288,58 +285,26 @@ COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
 -- end functions/_internal/_spread_room.sql
 
--- begin functions/_internal/_lock_balance.sql
--- One order for all: a budget's slots from the highest number down to 0. Whoever holds a slot waits for none above it,
--- and looks at others only where they are free (SKIP LOCKED).
-CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
+-- begin functions/_internal/_take_room.sql
+CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_locked boolean;
+    v_unfolded record;
     v_missing numeric;
     v_other record;
 BEGIN
-    IF p_needs_room OR p_match.slots = 1 THEN
-        PERFORM
-        FROM budget.balances AS b
-        WHERE
-            b.budget = p_match.budget
-            AND b.member = p_match.member
-            AND b.starts_at = p_match.starts_at
-            AND (p_whole OR b.slot = p_match.slot)
-        ORDER BY b.slot DESC
-        FOR NO KEY UPDATE;
-        v_locked := FOUND;
-    ELSE
-        -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
-        PERFORM
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
-        FOR NO KEY UPDATE SKIP LOCKED;
-        v_locked := FOUND;
-        p_match.slot := 0;
-    END IF;
-    IF NOT v_locked AND NOT EXISTS (
-        SELECT
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at
-    ) THEN
-        IF NOT budget._open_balance(p_match) THEN
-            RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
-        END IF;
-        v_locked := true;
-        p_whole := true;
-    END IF;
-    IF v_locked THEN
-        PERFORM budget._fold(p_match, CASE WHEN p_whole THEN 0 ELSE p_match.slot END);
-    END IF;
-    IF p_match.slots = 1 OR NOT p_needs_room THEN
-        RETURN true;
-    ELSIF p_whole THEN
-        PERFORM budget._spread_room(p_match);
+    SELECT count(*) AS postings, coalesce(sum(o.amount) FILTER (WHERE o.amount > 0), 0) AS amount
+    INTO v_unfolded
+    FROM budget.postings AS o
+    WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
+    -- Under a slot whose sessions never reserve, postings would pile up.
+    IF v_unfolded.postings > 100 * p_match.slots THEN
+        RETURN false;
+    ELSIF NOT p_needs_room THEN
         RETURN true;
     END IF;
 
@@ -348,26 +313,13 @@ BEGIN
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
-        + coalesce(
-            (
-                SELECT sum(o.amount)
-                FROM budget.postings AS o
-                WHERE
-                    o.budget = base.budget
-                    AND o.member = base.member
-                    AND o.starts_at = base.starts_at
-                    AND o.amount > 0
-            ),
-            0
-        )
+        + v_unfolded.amount
         - own.room
     INTO v_missing
     FROM budget.balances AS base
     INNER JOIN budget.balances AS own USING (budget, member, starts_at)
     WHERE
-        base.budget = p_match.budget
-        AND base.member = p_match.member
-        AND base.starts_at = p_match.starts_at
+        (base.budget, base.member, base.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND base.slot = 0
         AND own.slot = p_match.slot;
     IF v_missing <= 0 THEN
@@ -378,9 +330,7 @@ BEGIN
     INTO v_other
     FROM budget.balances AS b
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot NOT IN (0, p_match.slot)
         AND b.room >= v_missing
     ORDER BY b.room DESC
@@ -394,11 +344,48 @@ BEGIN
     UPDATE budget.balances AS b
     SET room = b.room + CASE b.slot WHEN p_match.slot THEN v_missing ELSE -v_missing END
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot IN (p_match.slot, v_other.slot);
     RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._take_room(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_room(budget._match, boolean) IS
+'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
+taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
+-- end functions/_internal/_take_room.sql
+
+-- begin functions/_internal/_lock_balance.sql
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds one slot waits for no other.
+CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM
+    FROM budget.balances AS b
+    WHERE
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR b.slot = p_match.slot)
+    ORDER BY b.slot DESC
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        IF NOT budget._open_balance(p_match) THEN
+            RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
+        END IF;
+        p_whole := true;
+    END IF;
+    PERFORM budget._fold(p_match, p_whole);
+    IF p_match.slots = 1 THEN
+        RETURN true;
+    ELSIF p_whole THEN
+        PERFORM budget._spread_room(p_match);
+        RETURN true;
+    END IF;
+    RETURN budget._take_room(p_match, p_needs_room);
 END
 $function$;
 
@@ -525,7 +512,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting [];
+    v_postings budget._posting[];
     v_config budget._config;
     v_match budget._match;
 BEGIN
@@ -563,8 +550,10 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
-        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, slot, amount)
+        VALUES (
+            v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.slot, v_match.amount
+        );
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
@@ -670,7 +659,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
+out.';
 -- end functions/_internal/_rebuild.sql
 
 -- begin functions/_internal/_rezone.sql
@@ -1186,7 +1176,7 @@ CREATE OR REPLACE FUNCTION budget.set_budget(
     p_member text DEFAULT NULL,
     p_period text DEFAULT 'day',
     p_timezone text DEFAULT NULL,
-    p_soft_limits numeric [] DEFAULT '{}',
+    p_soft_limits numeric[] DEFAULT '{}',
     p_enforcement text DEFAULT 'block',
     p_active boolean DEFAULT true,
     p_slots integer DEFAULT 1,
@@ -1212,7 +1202,7 @@ DECLARE
         WHEN p_name = 'daily' AND (
             num_nonnulls(p_limit, p_member, p_timezone, p_extra, p_until) > 0
             OR (p_dimension, p_period, p_soft_limits, p_enforcement, p_active)
-                IS DISTINCT FROM ('*', 'day', '{}'::numeric [], 'block', true)
+                IS DISTINCT FROM ('*', 'day', '{}'::numeric[], 'block', true)
         )
             THEN 'of the budget daily this sets the slots alone (p_limit is null); budget.set_limits sets its limit'
         WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
@@ -1283,13 +1273,13 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) TO budget_admin;
 COMMENT ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) IS
 'Creates a budget or replaces it as a whole. One row: the budget.
 
@@ -1373,12 +1363,12 @@ BEGIN
         INTO v_match
         FROM budget.budgets AS b
         INNER JOIN budget.balances AS o ON b.name = o.budget
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
         GROUP BY b.name, o.member, o.starts_at;
         DELETE FROM budget.postings AS o
-        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         DELETE FROM budget.balances AS o
-        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         PERFORM budget._open_balance(v_match);
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;

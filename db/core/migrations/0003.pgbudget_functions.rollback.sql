@@ -144,7 +144,7 @@ DROP FUNCTION IF EXISTS budget._member(text, text, jsonb);
 
 DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._serialise(text, budget._posting []);
+DROP FUNCTION IF EXISTS budget._serialise(text, budget._posting[]);
 
 DROP FUNCTION IF EXISTS budget._end_write(text);
 

@@ -489,7 +489,7 @@ COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeou
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
@@ -515,8 +515,8 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
@@ -564,8 +564,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
-'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
-the request''s metadata; NULL when it has no such key.';
+'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
+of the request''s metadata; NULL when it has no such key.';
 -- end functions/_internal/_member.sql
 
 -- begin functions/_internal/_request.sql
@@ -628,8 +628,8 @@ REVOKE ALL ON FUNCTION budget._freed(
 COMMENT ON FUNCTION budget._freed(
     numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
 ) IS
-'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
-free the amount; NULL if that never is.';
+'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
+lapsed to free the amount; NULL if that never is.';
 -- end functions/_internal/_freed.sql
 
 -- begin functions/_internal/_headroom.sql
@@ -1033,7 +1033,8 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, timestamptz, uuid
-) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+) IS
+'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
 -- end functions/_internal/_escalate_refusal.sql
 
 -- begin functions/_internal/_admit.sql
@@ -3264,7 +3265,7 @@ COMMENT ON VIEW budget.invariants IS
 -- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
