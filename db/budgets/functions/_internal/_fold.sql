@@ -6,7 +6,7 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid [];
+    v_rows tid[];
     v_amount numeric;
 BEGIN
     SELECT array_agg(p.ctid), sum(p.amount)
@@ -14,7 +14,7 @@ BEGIN
     FROM (
         SELECT o.ctid, o.amount
         FROM budget.postings AS o
-        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
+        WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         FOR UPDATE SKIP LOCKED
     ) AS p;
     IF v_rows IS NULL THEN
@@ -23,9 +23,7 @@ BEGIN
     UPDATE budget.balances AS b
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot = p_slot
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN

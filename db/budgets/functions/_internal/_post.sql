@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting [];
+    v_postings budget._posting[];
     v_config budget._config;
     v_match budget._match;
 BEGIN
