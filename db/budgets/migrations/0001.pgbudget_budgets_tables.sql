@@ -64,12 +64,13 @@ CREATE TABLE IF NOT EXISTS budget.postings (
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    slot integer NOT NULL,
     amount numeric NOT NULL
 )
 -- Its rows live shortly, and many come and go.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
-CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at);
+CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at, slot);
 
 COMMENT ON TABLE budget.postings IS
 'What was written to the ledger and is not folded into its balance yet. A trigger on the ledger appends.';

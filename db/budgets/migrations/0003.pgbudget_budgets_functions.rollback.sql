@@ -49,11 +49,11 @@ DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timest
 
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
-DROP FUNCTION IF EXISTS budget._take_room(budget._match);
+DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
-DROP FUNCTION IF EXISTS budget._fold(budget._match, integer);
+DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 

@@ -211,8 +211,8 @@ COMMENT ON FUNCTION budget._open_balance(budget._match) IS
 -- end functions/_internal/_open_balance.sql
 
 -- begin functions/_internal/_fold.sql
--- Postings that another decision is folding are left to it.
-CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_slot integer)
+-- Each session posts under its own slot, and whoever holds a slot folds what is under it: nobody else does meanwhile.
+CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_whole boolean)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
@@ -222,14 +222,12 @@ DECLARE
     v_rows tid[];
     v_amount numeric;
 BEGIN
-    SELECT array_agg(p.ctid), sum(p.amount)
+    SELECT array_agg(o.ctid), sum(o.amount)
     INTO v_rows, v_amount
-    FROM (
-        SELECT o.ctid, o.amount
-        FROM budget.postings AS o
-        WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-        FOR UPDATE SKIP LOCKED
-    ) AS p;
+    FROM budget.postings AS o
+    WHERE
+        (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR o.slot = p_match.slot);
     IF v_rows IS NULL THEN
         RETURN;
     END IF;
@@ -237,7 +235,7 @@ BEGIN
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
         (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-        AND b.slot = p_slot
+        AND b.slot = CASE WHEN p_whole THEN 0 ELSE p_match.slot END
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN
         DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
@@ -245,10 +243,10 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._fold(budget._match, integer) FROM PUBLIC;
-COMMENT ON FUNCTION budget._fold(budget._match, integer) IS
-'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
-less than no room.';
+REVOKE ALL ON FUNCTION budget._fold(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._fold(budget._match, boolean) IS
+'Adds the postings that have come in to their balance: those of the own slot to it, unless it would have less than no
+room, or (p_whole) those of all slots to slot 0. The caller has locked the one, or all.';
 -- end functions/_internal/_fold.sql
 
 -- begin functions/_internal/_spread_room.sql
@@ -288,29 +286,34 @@ COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 -- end functions/_internal/_spread_room.sql
 
 -- begin functions/_internal/_take_room.sql
-CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match)
+CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_unfolded record;
     v_missing numeric;
     v_other record;
 BEGIN
+    SELECT count(*) AS postings, coalesce(sum(o.amount) FILTER (WHERE o.amount > 0), 0) AS amount
+    INTO v_unfolded
+    FROM budget.postings AS o
+    WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
+    -- Under a slot whose sessions never reserve, postings would pile up.
+    IF v_unfolded.postings > 100 * p_match.slots THEN
+        RETURN false;
+    ELSIF NOT p_needs_room THEN
+        RETURN true;
+    END IF;
+
     -- What was spent without asking, and what a lowered limit took away, may be missing from any of the slots.
     SELECT
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
-        + coalesce(
-            (
-                SELECT sum(o.amount)
-                FROM budget.postings AS o
-                WHERE (o.budget, o.member, o.starts_at) = (base.budget, base.member, base.starts_at) AND o.amount > 0
-            ),
-            0
-        )
+        + v_unfolded.amount
         - own.room
     INTO v_missing
     FROM budget.balances AS base
@@ -347,64 +350,42 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._take_room(budget._match) FROM PUBLIC;
-COMMENT ON FUNCTION budget._take_room(budget._match) IS
-'Sees to it that the own slot, which the caller has locked, has room for the request, if need be by taking some from
-one that is free. False when none has enough.';
+REVOKE ALL ON FUNCTION budget._take_room(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_room(budget._match, boolean) IS
+'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
+taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
 -- end functions/_internal/_take_room.sql
 
 -- begin functions/_internal/_lock_balance.sql
--- One order for all: a budget's slots from the highest number down to 0. Whoever holds a slot waits for none above it,
--- and looks at others only where they are free (SKIP LOCKED).
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds one slot waits for no other.
 CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_locked boolean;
 BEGIN
-    IF p_needs_room OR p_match.slots = 1 THEN
-        PERFORM
-        FROM budget.balances AS b
-        WHERE
-            (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-            AND (p_whole OR b.slot = p_match.slot)
-        ORDER BY b.slot DESC
-        FOR NO KEY UPDATE;
-        v_locked := FOUND;
-    ELSE
-        -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
-        PERFORM
-        FROM budget.balances AS b
-        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at) AND b.slot = 0
-        FOR NO KEY UPDATE SKIP LOCKED;
-        v_locked := FOUND;
-        p_match.slot := 0;
-    END IF;
-    IF NOT v_locked AND NOT EXISTS (
-        SELECT
-        FROM budget.balances AS b
-        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-    ) THEN
+    PERFORM
+    FROM budget.balances AS b
+    WHERE
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR b.slot = p_match.slot)
+    ORDER BY b.slot DESC
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
         IF NOT budget._open_balance(p_match) THEN
             RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
         END IF;
-        v_locked := true;
         p_whole := true;
     END IF;
-    IF v_locked THEN
-        PERFORM budget._fold(p_match, CASE WHEN p_whole THEN 0 ELSE p_match.slot END);
-    END IF;
-    IF p_match.slots = 1 OR NOT p_needs_room THEN
+    PERFORM budget._fold(p_match, p_whole);
+    IF p_match.slots = 1 THEN
         RETURN true;
     ELSIF p_whole THEN
         PERFORM budget._spread_room(p_match);
         RETURN true;
     END IF;
-
-    RETURN budget._take_room(p_match);
+    RETURN budget._take_room(p_match, p_needs_room);
 END
 $function$;
 
@@ -569,8 +550,10 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
-        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, slot, amount)
+        VALUES (
+            v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.slot, v_match.amount
+        );
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;

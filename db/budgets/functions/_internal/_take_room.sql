@@ -1,26 +1,31 @@
-CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match)
+CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_unfolded record;
     v_missing numeric;
     v_other record;
 BEGIN
+    SELECT count(*) AS postings, coalesce(sum(o.amount) FILTER (WHERE o.amount > 0), 0) AS amount
+    INTO v_unfolded
+    FROM budget.postings AS o
+    WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
+    -- Under a slot whose sessions never reserve, postings would pile up.
+    IF v_unfolded.postings > 100 * p_match.slots THEN
+        RETURN false;
+    ELSIF NOT p_needs_room THEN
+        RETURN true;
+    END IF;
+
     -- What was spent without asking, and what a lowered limit took away, may be missing from any of the slots.
     SELECT
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
-        + coalesce(
-            (
-                SELECT sum(o.amount)
-                FROM budget.postings AS o
-                WHERE (o.budget, o.member, o.starts_at) = (base.budget, base.member, base.starts_at) AND o.amount > 0
-            ),
-            0
-        )
+        + v_unfolded.amount
         - own.room
     INTO v_missing
     FROM budget.balances AS base
@@ -57,7 +62,7 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._take_room(budget._match) FROM PUBLIC;
-COMMENT ON FUNCTION budget._take_room(budget._match) IS
-'Sees to it that the own slot, which the caller has locked, has room for the request, if need be by taking some from
-one that is free. False when none has enough.';
+REVOKE ALL ON FUNCTION budget._take_room(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_room(budget._match, boolean) IS
+'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
+taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
