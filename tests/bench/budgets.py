@@ -112,12 +112,17 @@ class BudgetsScale:
         )
 
     def _rows(self, loads: list[Load]) -> Iterator[Case]:
-        """The same at each size of the day: what does not add it up, and what does, for which that takes long."""
+        """The same at each size of the day: what does not add it up, and what does, for which that takes long.
+
+        Who adds up the largest waits for all who came before: one client is enough to see how long that takes.
+        """
         for load in loads:
             each = [replace(load, rows=rows, kept=True) for rows in self.rows]
             yield Case.mixed("rows", ((s, own) for s in (BARE, BUDGETS) for own in each), self.rounds)
             few = [
-                replace(own, calls=max(calls, load.clients)) for own, calls in zip(each, self.few_calls, strict=True)
+                replace(own, calls=max(calls, load.clients))
+                for own, calls in zip(each, self.few_calls, strict=True)
+                if load.clients == 1 or own.rows < self.rows[-1]
             ]
             yield Case.mixed("rows, added up", ((s, own) for s in (HANDOVER, CORE) for own in few), self.few_rounds)
 

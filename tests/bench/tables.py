@@ -200,14 +200,18 @@ def _rows_in_the_day(results: Results) -> Table:
     table = Table("budgets: rows in the day", header)
     for entry in results.entries("rows", own):
         rows, clients = entry["rows"], entry["clients"]
-        speeds = [
-            _speed(results.holding(case, under(subject, rows, clients))["subjects"][under(subject, rows, clients)])
+        alike = (
+            results.entries(case, subject)
             for case, subject in (
                 ("rows", bare),
                 ("rows, added up", "handover"),
                 ("rows, added up", "core"),
                 ("rows", own),
             )
+        )
+        speeds = [
+            "".join(_speed(other) for other in others if (other["rows"], other["clients"]) == (rows, clients))
+            for others in alike
         ]
         case = results.holding("rows", under(own, rows, clients))
         least = min(other["rows"] for other in results.entries("rows", own))
