@@ -29,7 +29,7 @@ template = factories.postgresql_noproc(
     depends_on="endpoint", dbname="cli_budgets", load=[partial(load_chain, "budgets")]
 )
 
-COMMANDS = (["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
+COMMANDS = ([], ["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
 
 
 def asked(dsn: str, *arguments: str) -> Any:
@@ -215,7 +215,7 @@ def test_roles(dsn: str, db: Connection, app_role: str) -> None:
         asked(manager, "set", "b", "--limit", "6")
         assert asked(looker, "list")["budgets"][1]["limit_amount"] == "6"
         assert asked(looker, "status", "b")["count"] == 1
-        for who, command in ((looker, COMMANDS[3]), (caller, COMMANDS[0]), (caller, COMMANDS[1])):
+        for who, command in ((looker, COMMANDS[4]), (caller, COMMANDS[1]), (caller, COMMANDS[2])):
             assert "permission denied" in refused(who, 3, *command)
         asked(manager, "drop", "b")
     finally:

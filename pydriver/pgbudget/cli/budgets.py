@@ -148,11 +148,12 @@ def _series(dsn: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-@click.group()
+@click.group(invoke_without_command=True)
 @dsn_option
+@json_option
 @click.pass_context
-def budgets(ctx: click.Context, *, dsn: str) -> None:
-    """List, set and drop budgets, and show how they stand.
+def budgets(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
+    """List the budgets; set and drop them, and show how they stand.
 
     A budget limits whose requests match it, in every window of its period: everybody's, a service's, or those with a
     key in their metadata. A request needs room in all that it matches. They are a series of migrations of their own:
@@ -165,7 +166,10 @@ def budgets(ctx: click.Context, *, dsn: str) -> None:
       pgbudget budgets set teams --extra 100 --until 2d
       pgbudget budgets status teams
     """
-    ctx.obj = dsn  # `budgets --dsn URI list`
+    if ctx.invoked_subcommand is None:
+        _list(dsn, as_json)
+    else:
+        ctx.obj = dsn  # `budgets --dsn URI list`
 
 
 @budgets.command(name="list")
@@ -177,7 +181,11 @@ def list_budgets(outer_dsn: str, *, dsn: str, as_json: bool) -> None:
 
     The limit of daily is that of pgbudget limits. How much is used of each: pgbudget budgets status.
     """
-    with _series(dsn or outer_dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
+    _list(dsn or outer_dsn, as_json)
+
+
+def _list(dsn: str, as_json: bool) -> None:
+    with _series(dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
         found = cursor.execute(_BUDGETS).fetchall()
     if as_json:
         print_json({"budgets": found})
@@ -254,7 +262,7 @@ def an_end(text: str) -> datetime | timedelta:
 @dsn_option
 @json_option
 @click.pass_obj
-def set_budget(outer_dsn: str, *, name: str, dsn: str, as_json: bool, **given: Any) -> None:
+def set_budget(outer_dsn: str, /, *, name: str, dsn: str, as_json: bool, **given: Any) -> None:
     """Make a budget, or change what is given of one: the rest stays. In force at once.
 
     What its window has already is computed from the ledger, whose writers wait that long. Of daily only --slots can
