@@ -14,7 +14,6 @@ CREATE OR REPLACE FUNCTION budget._period(
 )
 LANGUAGE plpgsql
 STABLE
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
@@ -46,7 +45,6 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
 -- end functions/_internal/_period.sql
@@ -917,6 +915,10 @@ BEGIN
         ) AS b
     LOOP
         v_n := v_n + 1;
+        IF jsonb_typeof(v_request -> 'service_name') NOT IN ('string', 'null') THEN
+            RAISE EXCEPTION 'service_name must be text'
+                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_request -> 'service_name'));
+        END IF;
         postings[v_n] := ROW(
             budget._service_name(v_request ->> 'service_name'),
             budget._metadata(nullif(v_request -> 'metadata', 'null')),
@@ -1396,6 +1398,7 @@ DECLARE
     v_lock_timeout text := budget._begin_decision();
     v_before timestamptz := least(p_before, budget._now());
     v_pruned bigint;
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     DELETE FROM budget.postings AS o WHERE o.ends_at <= v_before;
@@ -1403,6 +1406,16 @@ BEGIN
         DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
     SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
+    -- Where nobody reserves, nobody folds.
+    FOR v_match IN
+        SELECT b.name, b.dimension, o.member, o.starts_at, o.ends_at, NULL, b.enforcement, b.slots, 0, 0
+        FROM budget.budgets AS b
+        INNER JOIN budget.postings AS o ON b.name = o.budget
+        GROUP BY b.name, o.member, o.starts_at, o.ends_at
+    LOOP
+        PERFORM budget._open_balance(v_match);
+        PERFORM budget._fold(v_match, 0);
+    END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END
@@ -1412,7 +1425,8 @@ REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
 COMMENT ON FUNCTION budget.prune(timestamptz) IS
 'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
-such a window again, as an extend of an old hold does, opens it from the ledger.
+such a window again, as an extend of an old hold does, opens it from the ledger. Folds in what was posted to the others,
+for budgets that are written to and that nobody reserves from.
 
 p_before  NULL: now, and no later than that
 
