@@ -29,7 +29,7 @@ template = factories.postgresql_noproc(
     depends_on="endpoint", dbname="cli_budgets", load=[partial(load_chain, "budgets")]
 )
 
-COMMANDS = ([], ["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
+COMMANDS: tuple[list[str], ...] = ([], ["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
 
 
 def asked(dsn: str, *arguments: str) -> Any:
