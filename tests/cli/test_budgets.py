@@ -29,7 +29,7 @@ template = factories.postgresql_noproc(
     depends_on="endpoint", dbname="cli_budgets", load=[partial(load_chain, "budgets")]
 )
 
-COMMANDS = ([], ["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
+COMMANDS: tuple[list[str], ...] = ([], ["list"], ["status"], ["set", "b", "--limit", "3"], ["drop", "b"])
 
 
 def asked(dsn: str, *arguments: str) -> Any:
@@ -380,7 +380,8 @@ FAULTS = [
     ),
     Fault(
         "postings",
-        """INSERT INTO budget.postings SELECT b.name, '*', now(), now() + interval '1 day', 0
+        """INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
+           SELECT b.name, '*', now(), now() + interval '1 day', 0
            FROM budget.budgets AS b, generate_series(1, 1000)""",
         "note",
         "1000 postings to budget daily, member *, are not folded in",

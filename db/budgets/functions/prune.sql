@@ -26,7 +26,7 @@ BEGIN
         GROUP BY b.name, o.member, o.starts_at, o.ends_at
     LOOP
         PERFORM budget._open_balance(v_match);
-        PERFORM budget._fold(v_match, 0);
+        PERFORM budget._fold(v_match, true);
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
