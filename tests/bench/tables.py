@@ -196,7 +196,12 @@ def _memory(results: Results) -> Table:
 def _rows_in_the_day(results: Results) -> Table:
     """Pairs at each size of the day, and what is left of those of the smallest."""
     bare, own = budgets.BARE.name, budgets.BUDGETS.name
-    header = ("rows in the day", "clients", *_per_second((bare, "handover", "core", own)), "budgets to the least rows")
+    header = (
+        "rows in the day",
+        "clients",
+        *_per_second((bare, "handover", "core", own)),
+        "budgets to the smallest day",
+    )
     table = Table("budgets: rows in the day", header)
     for entry in results.entries("rows", own):
         rows, clients = entry["rows"], entry["clients"]
@@ -229,7 +234,7 @@ def _clients(results: Results) -> Table:
         "pairs per s",
         "p50 · p99, ms",
         "to the bare pair",
-        "to the least clients",
+        "to the fewest clients",
     )
     table = Table("budgets: clients", header)
     for case in results.cases("clients"):

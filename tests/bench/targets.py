@@ -106,6 +106,11 @@ BUDGETS_TARGETS = (
         _pairs("many", budgets.MANY, budgets.SINGLE.name),
         low=20,
     ),
-    Target("reserve_advisory of core to the handover's, 1 client, commits 1 ms slower", _calls(1000), low=0.8),
+    Target(
+        "reserve_advisory of core to the handover's, 1 client, commits 1 ms slower",
+        _calls(1000),
+        low=0.8,
+        missed=True,
+    ),
     Target("reserve_advisory of core to the handover's, 1 client, commits 2 ms slower", _calls(2000), low=0.8),
 )
