@@ -42,7 +42,7 @@ SELECT
         '%s postings to budget %s, member %s, are not folded in: nobody reserves from it, and whoever writes reads them',
         count(*), p.budget, p.member
     ),
-    'From cron: SELECT budget.prune(NULL)'
+    'From cron: SELECT budget.prune()'
 FROM budget.budgets AS b
 INNER JOIN budget.postings AS p ON b.name = p.budget
 GROUP BY p.budget, p.member, p.starts_at

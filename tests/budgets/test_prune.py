@@ -107,7 +107,7 @@ def test_pruned_members_are_opened_again_from_the_ledger(tx: Connection, clock: 
 def test_an_admin_may(tx: Connection) -> None:
     tx.execute("SET LOCAL ROLE budget_admin")
     assert call_as_owner(tx, "prune", None).prune == 0
-    assert one(tx, "SELECT budget.prune(NULL) AS pruned").pruned == 0
+    assert one(tx, "SELECT budget.prune() AS pruned").pruned == 0
 
 
 @pytest.mark.parametrize("slots", [1, 3])

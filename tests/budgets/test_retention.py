@@ -71,7 +71,7 @@ def test_windows_that_run_keep_what_they_have_spent(old: Connection) -> None:
     assert move(old) == 41
     assert standings(old) == before
     assert drift(old) == []
-    old.execute("SELECT budget.prune(NULL)")
+    old.execute("SELECT budget.prune()")
     assert standings(old) == before
     is_empty(old, "SELECT * FROM budget.invariants")
     expect(call(old, "reserve", 100, "svc", BETA), can_proceed=False)
@@ -129,7 +129,7 @@ def test_what_a_move_posts_to_windows_long_gone_is_pruned(old: Connection) -> No
     move(old)
     ended = "SELECT FROM budget.postings AS p WHERE p.ends_at <= now()"
     assert rows(old, ended)
-    old.execute("SELECT budget.prune(NULL)")
+    old.execute("SELECT budget.prune()")
     assert rows(old, ended) == []
 
 
@@ -211,7 +211,7 @@ def test_nobody_notices_the_move(busy: Connection, connect: Connect) -> None:
     assert granted + more <= 50
     assert members(busy, "team, month") == {"alpha": spent}
     assert members(busy, "team, ever") == {"alpha": 500 + spent, "quiet": 500}
-    busy.execute("SELECT budget.prune(NULL)")
+    busy.execute("SELECT budget.prune()")
     assert drift(busy) == []
     is_empty(busy, "SELECT * FROM budget.invariants")
 

@@ -379,20 +379,11 @@ FAULTS = [
         "a balance is the sum of its ledger rows (1 times",
     ),
     Fault(
-        "postings",
-        """INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
-           SELECT b.name, '*', now(), now() + interval '1 day', 0
-           FROM budget.budgets AS b, generate_series(1, 1000)""",
-        "note",
-        "1000 postings to budget daily, member *, are not folded in",
-        mends_itself=False,
-    ),
-    Fault(
         "slots",
         """SELECT budget.set_budget('users', 5, 'user', p_slots => 2);
            INSERT INTO public.cost_tracking (service_name, cost, metadata)
            SELECT 'svc', 1, jsonb_build_object('user', n) FROM generate_series(1, 100) AS n;
-           SELECT budget.prune(NULL)""",
+           SELECT budget.prune()""",
         "note",
         "budget users has 2 slots for each of 100 members",
         mends_itself=False,
@@ -443,6 +434,6 @@ def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> 
     for _ in range(1000):
         db.execute("INSERT INTO public.cost_tracking (service_name, cost) VALUES ('svc', 0.01)")
     [(check, _, _, mend)] = troubles(dsn)
-    assert (check, mend) == ("postings", "From cron: SELECT budget.prune(NULL)")
-    db.execute("SELECT budget.prune(NULL)")
+    assert (check, mend) == ("postings", "From cron: SELECT budget.prune()")
+    db.execute("SELECT budget.prune()")
     assert troubles(dsn) == []

@@ -1386,7 +1386,7 @@ Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all i
 -- end functions/reconcile.sql
 
 -- begin functions/prune.sql
-CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz)
+CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 VOLATILE
@@ -1428,7 +1428,7 @@ COMMENT ON FUNCTION budget.prune(timestamptz) IS
 such a window again, as an extend of an old hold does, opens it from the ledger. Folds in what was posted to the others,
 for budgets that are written to and that nobody reserves from.
 
-p_before  NULL: now, and no later than that
+p_before  an instant; NULL and any later one: now
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';
