@@ -136,8 +136,8 @@ FULL = BudgetsScale(
     requests=1_000,
     many_calls=3,
     delays_us=(1_000, 2_000),
-    rounds=6,
-    few_rounds=3,
+    rounds=8,
+    few_rounds=4,
 )
 QUICK = BudgetsScale(
     "quick",

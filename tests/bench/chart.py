@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tests.bench import budgets
 from tests.bench.results import Results, ratio
@@ -115,6 +115,7 @@ def _pairs(axes: Axes, subject: Subject, at: list[str], entries: list[Figures]) 
     axes.plot(at, speeds, label=subject.name, color=PAIR_COLOURS[subject], marker="o")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _finish(axes: Axes, against: str = "rows in the day") -> None:
