@@ -122,6 +122,6 @@ BEGIN
 END
 $do$;
 
-GRANT SELECT ON budget.budgets TO budget_reader;
+GRANT SELECT ON budget.budgets TO budget_admin, budget_reader;
 
 RESET search_path;
