@@ -19,10 +19,14 @@ HELD_BY_MEMBER = f"""(0.0002, 'bench', jsonb_build_object(
 ))"""
 SETTLED = "\\gset\nSELECT * FROM budget.settle(:reservation_id, 0.0001);"
 PAIR = f"SELECT * FROM budget.reserve_advisory{HELD} {SETTLED}"
-MEMBER_PAIR = (
-    f"\\set team random(1, {TEAMS})\n\\set user random(1, {USERS})\n"
-    f"SELECT * FROM budget.reserve_advisory{HELD_BY_MEMBER} {SETTLED}"
-)
+
+
+def _member_pair(first_user: int, last_user: int) -> str:
+    return (
+        f"\\set team random(1, {TEAMS})\n\\set user random({first_user}, {last_user})\n"
+        f"SELECT * FROM budget.reserve_advisory{HELD_BY_MEMBER} {SETTLED}"
+    )
+
 
 # The names of the subjects are those of their ledgers, where these tell them apart.
 BARE = Subject(
@@ -40,7 +44,8 @@ HOT = {
     **{slots: Subject(f"budgets, {slots} slots", f"budgets, {slots} slots", PAIR, times=5) for slots in (8, 16, 64)},
 }
 BUDGETS = HOT[1]
-FIFTY, THREE = (Subject(kind, kind, MEMBER_PAIR, times=5) for kind in ("50 budgets", "3 budgets match"))
+FIFTY, THREE = (Subject(kind, kind, _member_pair(1, USERS), times=5) for kind in ("50 budgets", "3 budgets match"))
+NEWCOMERS = Subject(f"{THREE.name}, a new user", THREE.kind, _member_pair(USERS + 1, 2_000_000_000))
 SINGLE = Subject("reserve_advisory, one by one", "budgets", f"SELECT * FROM budget.reserve_advisory{HELD};")
 CALLS = tuple(SUBJECTS[name] for name in ("INSERT", "handover", "reserve_advisory"))
 
@@ -91,6 +96,7 @@ class BudgetsScale:
         )
         yield self._members(loads)
         yield self._many()
+        yield self._newcomers()
         yield from self._rows(loads[:2])
         yield Case.alike("calls", CALLS, replace(loads[0], calls=2 * loads[0].calls), 2 * self.rounds)
         for delay_us in self.delays_us:
@@ -102,6 +108,13 @@ class BudgetsScale:
 
     def _members(self, loads: list[Load], delay_us: int = 0) -> Case:
         return Case.alike("members", (BARE, FIFTY, THREE), loads[1 % len(loads)], self.rounds, delay_us)
+
+    def _newcomers(self) -> Case:
+        """Who is there already, and who comes for the first time in the window. Not at the largest size."""
+        loads = [
+            Load(rows, 1, calls, kept=True) for rows, calls in list(zip(self.rows, self.few_calls, strict=True))[:2]
+        ]
+        return Case.mixed("newcomers", ((s, load) for s in (THREE, NEWCOMERS) for load in loads), self.few_rounds)
 
     def _many(self) -> Case:
         one_by_one = Load(self.rows[0], 1, self.calls[0])

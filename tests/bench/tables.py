@@ -59,6 +59,7 @@ def budgets_tables(results: Results) -> Iterator[Table]:
     yield _rows_in_the_day(results)
     yield _clients(results)
     yield _members(results)
+    yield _newcomers(results)
     yield _many(results)
     yield _commits(results)
     yield steps("budgets: µs of a call", results.data["profiles"])
@@ -225,45 +226,47 @@ def _rows_in_the_day(results: Results) -> Table:
     return table
 
 
+PAIRS = ("subject", "commits", "clients", "pairs per s", "CPU µs of a pair", "p50 · p99, ms", "to the bare pair")
+
+
+def _pairs(case: Figures, name: str, bare: str) -> Row:
+    entry = case["subjects"][name]
+    return (
+        entry["subject"],
+        _commit(case),
+        str(entry["clients"]),
+        _speed(entry),
+        f"{entry['cpu_us']:,.0f}",
+        f"{_ms(entry['p50_us'])} · {_ms(entry['p99_us'])}",
+        _spread(ratio(case, name, bare)),
+    )
+
+
 def _clients(results: Results) -> Table:
     """One budget that all calls share: each number of slots and of clients."""
-    header = (
-        "subject",
-        "commits",
-        "clients",
-        "pairs per s",
-        "p50 · p99, ms",
-        "to the bare pair",
-        "to the fewest clients",
-    )
-    table = Table("budgets: clients", header)
+    table = Table("budgets: clients", (*PAIRS, "to the fewest clients"))
     for case in results.cases("clients"):
+        least = min(entry["clients"] for entry in case["subjects"].values())
         for name, entry in case["subjects"].items():
-            alike = under(budgets.BARE.name, entry["rows"], entry["clients"])
-            least = min(other["clients"] for other in case["subjects"].values())
-            first = under(entry["subject"], entry["rows"], least)
-            table.rows.append(
-                (
-                    entry["subject"],
-                    _commit(case),
-                    str(entry["clients"]),
-                    _speed(entry),
-                    f"{_ms(entry['p50_us'])} · {_ms(entry['p99_us'])}",
-                    _spread(ratio(case, name, alike)),
-                    _spread(ratio(case, name, first)),
-                )
-            )
+            bare = under(budgets.BARE.name, entry["rows"], entry["clients"])
+            fewest = under(entry["subject"], entry["rows"], least)
+            table.rows.append((*_pairs(case, name, bare), _spread(ratio(case, name, fewest))))
     return table
 
 
 def _members(results: Results) -> Table:
-    header = ("subject", "commits", "clients", "pairs per s", "p50 · p99, ms", "to the bare pair")
-    table = Table("budgets: members", header)
+    table = Table("budgets: members", PAIRS)
     for case in results.cases("members"):
-        for name, entry in case["subjects"].items():
-            times = f"{_ms(entry['p50_us'])} · {_ms(entry['p99_us'])}"
-            to_bare = _spread(ratio(case, name, budgets.BARE.name))
-            table.rows.append((name, _commit(case), str(entry["clients"]), _speed(entry), times, to_bare))
+        table.rows.extend(_pairs(case, name, budgets.BARE.name) for name in case["subjects"])
+    return table
+
+
+def _newcomers(results: Results) -> Table:
+    header = ("rows in the day", *(f"{subject.name}: p50 in ms" for subject in (budgets.THREE, budgets.NEWCOMERS)))
+    table = Table("budgets: newcomers", header)
+    known, new = (results.entries("newcomers", subject.name) for subject in (budgets.THREE, budgets.NEWCOMERS))
+    for own, other in zip(known, new, strict=True):
+        table.rows.append((f"{own['rows']:,}", _ms(own["p50_us"]), _ms(other["p50_us"])))
     return table
 
 
