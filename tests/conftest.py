@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,14 +87,14 @@ def endpoint(server: Server) -> Endpoint:
     return Endpoint(server.host, server.port, server.user, server.password)
 
 
-def _load_chain(*, host: str, port: int, user: str, password: str | None, dbname: str, **_: object) -> None:
+def load_chain(series: str, *, host: str, port: int, user: str, password: str | None, dbname: str, **_: object) -> None:
+    """Migrate a template with a series, and with what that builds on."""
     from pgbudget.migrations import migrate  # noqa: PLC0415 - tests that need no database run without the extra `cli`
 
-    dsn = make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname)
-    migrate(dsn, series=SERIES)
+    migrate(make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname), series=series)
 
 
-template = factories.postgresql_noproc(depends_on="endpoint", load=[_load_chain])
+template = factories.postgresql_noproc(depends_on="endpoint", load=[partial(load_chain, SERIES)])
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,14 @@ import psycopg
 
 from tests import rows
 from tests.race import Connection, Job
+from tests.series import by_series
 
 VARIANTS = ("reserve", "reserve_advisory")
-"""The functions that decide about a new hold: the one under the table lock, the other under the advisory lock."""
+"""The functions that decide about a new hold. In core the one does so under the table lock, the other under the advisory
+lock; with budgets both lock the balances alone."""
+
+UNDER_TABLE_LOCK = by_series(core=("reserve",), budgets=())
+"""Those of them that keep writers of the ledger waiting, and wait for them."""
 
 LIMIT = Decimal(100)
 """The limit that the migrations write."""
@@ -110,6 +115,11 @@ def update(hold: UUID, cost: Amount) -> Job[int]:
     return change(
         """UPDATE public.cost_tracking SET cost = %s, metadata = '{"type": "actual"}' WHERE id = %s""", cost, hold
     )
+
+
+def lock_ledger() -> Job[int]:
+    """What keeps every writer of the ledger waiting, as a decision under the table lock does."""
+    return change("LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE")
 
 
 def delete(hold: UUID) -> Job[int]:

@@ -18,6 +18,7 @@ from uuid import UUID
 from tests.concurrency import calls as jobs
 from tests.concurrency.calls import answer
 from tests.race import Job
+from tests.series import by_series
 
 NEW, OTHER = UUID(int=1), UUID(int=2)
 """An id that nobody has used, and the other hold of a day that has two."""
@@ -113,7 +114,10 @@ def parse_end(text: str, first: dict[str, End]) -> End | None:
 
 
 def races(day: Day, lines: str) -> dict[str, Race]:
-    """The races of a table; `either` in it is each of the two variants, reserve and reserve_advisory, in turn."""
+    """The races of a table. In it `reserve` decides under the table lock, `advisory` does not, `either` is both in turn.
+
+    With budgets nothing is decided under the table lock: both variants are as `advisory` says.
+    """
     return {", ".join(race.names): race for race in _races(day, lines)}
 
 
@@ -134,8 +138,18 @@ def _races(day: Day, lines: str) -> Iterator[Race]:
             yield Race((one, two), day, *calls, left_first, right_first, left_open, right_open)
 
 
+BOTH = ["reserve", "advisory"]
+MEANT = {
+    "either": BOTH,
+    "reserve": by_series(core=["reserve"], budgets=[]),
+    "advisory": by_series(core=["advisory"], budgets=BOTH),
+}
+
+
 def variants(name: str) -> list[str]:
-    return [name.replace("either", variant) for variant in ("reserve", "advisory")] if "either" in name else [name]
+    for word in MEANT.keys() & set(name.split()):
+        return [name.replace(word, variant) for variant in MEANT[word]]
+    return [name]
 
 
 # One hold of 5, and limits that nothing comes near. What is left over is what the hold costs in the ledger.

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from tests.concurrency.calls import (
+    UNDER_TABLE_LOCK,
     cancel,
     change,
     empty_ledger,
@@ -29,6 +30,7 @@ from tests.concurrency.races import says
 from tests.concurrency.sessions import Session
 from tests.pgtap import is_empty
 from tests.race import Connection, Job
+from tests.series import by_series
 
 Sides = Callable[[UUID], tuple[list[Named], list[Named]]]
 Seen = tuple[Order, Trace, int]
@@ -154,36 +156,26 @@ def test_what_a_savepoint_takes_back_holds_up_nobody(arena: Arena, variant: str)
 # ---------------------------------------------------------------------------------- several calls in one transaction
 
 
-def test_writing_and_then_reserving_under_the_table_lock_may_deadlock(arena: Arena) -> None:
-    """Both have written before either has reserved: one of them is ended, the other goes on, nothing is passed."""
+@EITHER
+@pytest.mark.parametrize("write", [insert(1), record(1)], ids=["insert", "record"])
+def test_writing_and_then_reserving_deadlocks_under_the_table_lock_alone(
+    arena: Arena, variant: str, write: Job[Any]
+) -> None:
+    """There, once both have written before either has reserved, one of them is ended. The limit is never passed."""
     deadlocks = 0
     for order, trace, total in arena.every_order(
         lambda _: (
-            [call(insert(1), "insert"), call(reserve("reserve", 7)), COMMIT],
-            [call(insert(1), "insert"), call(reserve("reserve", 7)), COMMIT],
+            [call(write, "write"), call(reserve(variant, 7)), COMMIT],
+            [call(write, "write"), call(reserve(variant, 7)), COMMIT],
         )
     ):
-        both_wrote = max(place(order, LEFT, 0), place(order, RIGHT, 0)) < min(
-            place(order, LEFT, 1), place(order, RIGHT, 1)
-        )
-        assert victims(trace) == both_wrote, trace.story
-        deadlocks += both_wrote
+        wrote, reserved = ([place(order, who, nth) for who in (LEFT, RIGHT)] for nth in (0, 1))
+        deadlock = variant in UNDER_TABLE_LOCK and max(wrote) < min(reserved)
+        assert victims(trace) == deadlock, trace.story
+        deadlocks += deadlock
         granted = sum(says(answers["call"], "granted") for answers in trace.answers)
-        assert (granted, total) == (1, 93 if both_wrote else 94), trace.story
-    assert deadlocks > 0
-
-
-@pytest.mark.parametrize("write", [insert(1), record(1)], ids=["insert", "record"])
-def test_writing_and_then_reserving_under_the_advisory_lock_never_deadlocks(arena: Arena, write: Job[Any]) -> None:
-    for _, trace, total in arena.every_order(
-        lambda _: (
-            [call(write, "write"), call(reserve("reserve_advisory", 7)), COMMIT],
-            [call(write, "write"), call(reserve("reserve_advisory", 7)), COMMIT],
-        )
-    ):
-        assert victims(trace) == 0, trace.story
-        granted = sum(says(answers["call"], "granted") for answers in trace.answers)
-        assert (granted, total) == (1, 94), trace.story
+        assert (granted, total) == (1, 93 if deadlock else 94), trace.story
+    assert (deadlocks > 0) == (variant in UNDER_TABLE_LOCK)
 
 
 def test_settling_and_then_reserving_meets_an_extension_of_the_hold_without_a_deadlock(arena: Arena) -> None:
@@ -198,10 +190,9 @@ def test_settling_and_then_reserving_meets_an_extension_of_the_hold_without_a_de
         assert says(trace.answers[LEFT]["settle"], "actual"), trace.story
 
 
-def test_reserving_under_the_table_lock_and_then_settling_meets_another_end_of_the_hold_without_a_deadlock(
-    arena: Arena,
-) -> None:
+def test_reserving_and_then_settling_meets_another_end_of_the_hold_without_a_deadlock(arena: Arena) -> None:
     """Who waits for the table does so before it takes the hold's row."""
+    won_at = by_series(core=0, budgets=1)  # under the table lock nobody else can end the hold any more
     for order, trace, _ in arena.every_order(
         lambda hold: (
             [call(reserve("reserve", 10)), call(settle(hold, 5), "settle"), COMMIT],
@@ -209,9 +200,9 @@ def test_reserving_under_the_table_lock_and_then_settling_meets_another_end_of_t
         )
     ):
         assert victims(trace) == 0, trace.story
-        reserved_first = place(order, LEFT, 0) < place(order, RIGHT, 0)
-        assert says(trace.answers[LEFT]["settle"], "actual" if reserved_first else "late actual"), trace.story
-        assert says(trace.answers[RIGHT]["call"], "PB004" if reserved_first else "cancelled"), trace.story
+        is_first = place(order, LEFT, won_at) < place(order, RIGHT, 0)
+        assert says(trace.answers[LEFT]["settle"], "actual" if is_first else "late actual"), trace.story
+        assert says(trace.answers[RIGHT]["call"], "PB004" if is_first else "cancelled"), trace.story
 
 
 def test_reserving_under_the_advisory_lock_and_then_settling_may_deadlock_with_an_extension(arena: Arena) -> None:

@@ -16,6 +16,7 @@ from tests.concurrency.calls import (
     freeze,
     holds,
     insert,
+    lock_ledger,
     record,
     reserve,
     set_limits,
@@ -55,7 +56,8 @@ def test_spend_goes_by_the_limits_that_were_committed_while_it_waited(db: Connec
     [hold] = holds(db, 1, 10)
     spend = record(30) if end == "record" else settle(hold, 40)
     holder, other, admin = session(), session(), session()
-    with holder.open(reserve("reserve", 30)):
+    insert(30)(db)
+    with holder.open(lock_ledger()):
         step = other.start(spend)
         step.waits_for(holder)
         admin.do(set_limits(emergency_kill=60))

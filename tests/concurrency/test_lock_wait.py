@@ -16,6 +16,7 @@ from tests.concurrency.calls import (
     expire,
     extend,
     holds,
+    lock_ledger,
     record,
     reserve,
     settle,
@@ -24,6 +25,7 @@ from tests.concurrency.calls import (
 )
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
+from tests.series import by_series
 
 Open = Callable[[], Session]
 Call = Callable[[UUID], Job[Any]]
@@ -38,13 +40,16 @@ CALLS: dict[str, Call] = {
     "expire": lambda _: expire(),
 }
 
+DECISIONS = {"reserve", "reserve_advisory", "extend"}
+
 # What an idle client may hold, and the calls that have to wait for it.
 HOLDERS: dict[str, tuple[Call, set[str]]] = {
-    "the table lock": (CALLS["reserve"], set(CALLS)),
-    "the advisory lock": (CALLS["reserve_advisory"], {"reserve", "reserve_advisory", "extend"}),
+    "the table lock": (lambda _: lock_ledger(), set(CALLS)),
+    "what reserve locks": (CALLS["reserve"], by_series(core=set(CALLS), budgets=DECISIONS)),
+    "what reserve_advisory locks": (CALLS["reserve_advisory"], DECISIONS),
     "the published key": (
         lambda _: change("SELECT pg_advisory_xact_lock(8099550711184319860)"),
-        {"reserve_advisory", "extend"},
+        by_series(core=DECISIONS - {"reserve"}, budgets=DECISIONS),
     ),
     "the hold": (
         lambda hold: change("SELECT FROM public.cost_tracking WHERE id = %s FOR UPDATE", hold),
@@ -93,7 +98,7 @@ def test_without_one_the_bound_is_five_seconds_and_then_all_goes_on(
     calls = [(job, lock_timeout) for job in CALLS.values() for lock_timeout in ("0", "1min")]
     jobs = [wait(job(hold), bound) for (job, bound), hold in zip(calls, holds(db, len(calls), 1), strict=True)]
     idle, clients = session(), crowd(len(jobs))
-    with idle.open(reserve("reserve", 1)):
+    with idle.open(lock_ledger()):
         waits = clients.race(jobs)
         assert total(db) == len(jobs)
         idle.rollback()

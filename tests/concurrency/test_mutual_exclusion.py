@@ -1,4 +1,7 @@
-"""Who waits for whom, step by step: decisions for each other, plain writers for the table lock alone, readers never."""
+"""Who waits for whom, step by step: decisions for each other, plain writers for the table lock alone, readers never.
+
+With budgets no decision takes the table lock.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.concurrency.calls import (
+    UNDER_TABLE_LOCK,
     VARIANTS,
     call,
     cancel,
@@ -133,46 +137,39 @@ WRITERS: dict[str, Callable[[Connection], Job[Any]]] = {
 WRITER = pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
 
 
+@EITHER
 @WRITER
-def test_a_writer_goes_on_beside_an_advisory_decision(
-    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]]
+def test_a_writer_waits_for_no_decision_but_one_under_the_table_lock(
+    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]], variant: str
 ) -> None:
     write, holder, other = writer(db), session(), session()
-    with holder.open(reserve("reserve_advisory", 10)):
-        assert other.do(write)
-
-
-@WRITER
-def test_a_writer_waits_for_a_decision_under_the_table_lock(
-    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]]
-) -> None:
-    write, holder, other = writer(db), session(), session()
-    with holder.open(reserve("reserve", 10)):
+    with holder.open(reserve(variant, 10)):
         written = other.start(write)
-        written.waits_for(holder)
+        if variant in UNDER_TABLE_LOCK:
+            written.waits_for(holder)
+        else:
+            assert written.result()
     assert written.result()
 
 
+@EITHER
 @WRITER
-def test_an_advisory_decision_goes_on_beside_an_open_writer(
-    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]]
+def test_no_decision_waits_for_an_open_writer_but_one_under_the_table_lock_which_counts_it(
+    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]], variant: str
 ) -> None:
-    """And reads what is committed: it neither counts what may yet be rolled back nor waits to know."""
+    """The others read what is committed: they neither count what may yet be rolled back nor wait to know."""
     write, holder, other = writer(db), session(), session()
-    before = value(db, "SELECT settled + held FROM budget.status")
+    total_of_the_day = "SELECT settled + held FROM budget.status"
+    counted = value(db, total_of_the_day)
     with holder.open(write):
-        assert other.do(reserve("reserve_advisory", 10)).current_total == before
-
-
-@WRITER
-def test_a_decision_under_the_table_lock_waits_for_an_open_writer_and_counts_it(
-    db: Connection, session: Open, writer: Callable[[Connection], Job[Any]]
-) -> None:
-    write, holder, other = writer(db), session(), session()
-    with holder.open(write):
-        decision = other.start(reserve("reserve", 10))
-        decision.waits_for(holder)
-    assert decision.result().current_total == value(db, "SELECT settled + held - 10 FROM budget.status")
+        decision = other.start(reserve(variant, 10))
+        if variant in UNDER_TABLE_LOCK:
+            decision.waits_for(holder)
+        else:
+            assert decision.result()
+    if variant in UNDER_TABLE_LOCK:
+        counted = value(db, total_of_the_day) - 10
+    assert decision.result().current_total == counted
 
 
 # What neither writes the ledger nor decides: readers, and administrators.

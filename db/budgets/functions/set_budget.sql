@@ -91,8 +91,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text

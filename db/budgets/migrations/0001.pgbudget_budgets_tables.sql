@@ -121,4 +121,6 @@ BEGIN
 END
 $do$;
 
+GRANT SELECT ON budget.budgets TO budget_reader;
+
 RESET search_path;

@@ -13,7 +13,11 @@ DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text
 
 DROP FUNCTION IF EXISTS budget._budget_standing();
 
+DROP FUNCTION IF EXISTS budget._rezone();
+
 DROP FUNCTION IF EXISTS budget._rebuild(budget._config, text);
+
+DROP FUNCTION IF EXISTS budget._touch();
 
 DROP FUNCTION IF EXISTS budget._lock_ledger();
 

@@ -19,6 +19,7 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    v_day record;
     v_first date;
 BEGIN
     IF NOT isfinite(p_at) THEN
@@ -31,7 +32,13 @@ BEGIN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
     ELSE
-        v_first := date_trunc(p_period, (budget._window(p_at, p_zone)).day::timestamp)::date;
+        v_day := budget._window(p_at, p_zone);
+        IF p_period = 'day' THEN
+            starts_at := v_day.starts_at;
+            ends_at := v_day.ends_at;
+            RETURN;
+        END IF;
+        v_first := date_trunc(p_period, v_day.day::timestamp)::date;
         starts_at := budget._day_start(v_first, p_zone);
         ends_at := budget._day_start((v_first + ('1 ' || p_period)::interval)::date, p_zone);
     END IF;
@@ -548,7 +555,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
@@ -612,6 +619,23 @@ COMMENT ON FUNCTION budget._lock_ledger() IS
 'Keeps writers of the ledger out until the end of the transaction. Errors: 55P03.';
 -- end functions/_internal/_lock_ledger.sql
 
+-- begin functions/_internal/_touch.sql
+CREATE OR REPLACE FUNCTION budget._touch()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
+COMMENT ON FUNCTION budget._touch() IS
+'After a change of what is posted where: a writer whose snapshot is older meets it here (budget._post), and repeats.';
+-- end functions/_internal/_touch.sql
+
 -- begin functions/_internal/_rebuild.sql
 CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
 RETURNS void
@@ -649,6 +673,41 @@ COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
 'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
 -- end functions/_internal/_rebuild.sql
 
+-- begin functions/_internal/_rezone.sql
+-- Days, weeks and months that follow the zone of the limits have other bounds from here on, and what was posted under
+-- one zone is missing from the windows of another. Whoever writes the ledger waits: its postings are in one zone.
+CREATE OR REPLACE FUNCTION budget._rezone()
+RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value::text END;
+    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value::text END;
+    v_lock_timeout text;
+BEGIN
+    IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
+        RETURN NULL;
+    END IF;
+    v_lock_timeout := budget._begin_write();
+    PERFORM budget._lock_ledger();
+    PERFORM budget._touch();
+    PERFORM budget._rebuild(budget._read_config(), b.name)
+    FROM budget.budgets AS b
+    WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
+COMMENT ON FUNCTION budget._rezone() IS
+'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+-- end functions/_internal/_rezone.sql
+
 -- begin functions/_internal/_budget_standing.sql
 CREATE OR REPLACE FUNCTION budget._budget_standing()
 RETURNS TABLE (
@@ -662,7 +721,9 @@ RETURNS TABLE (
     remaining numeric,
     resets_at timestamptz,
     enforcement text,
-    is_active boolean
+    is_active boolean,
+    raised_by numeric,
+    raised_until timestamptz
 )
 LANGUAGE plpgsql
 STABLE
@@ -675,45 +736,83 @@ DECLARE
     v_now timestamptz := budget._now();
 BEGIN
     RETURN QUERY
+    WITH windows AS MATERIALIZED (
+        SELECT
+            b.*,
+            w.starts_at,
+            w.ends_at,
+            k.limit_now,
+            v_now < b.extra_until AND b.extra > 0 AS is_raised
+        FROM budget.budgets AS b
+        CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
+        CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_now)
+    ),
+
+    open AS MATERIALIZED (
+        SELECT l.service_name, budget._request(l.metadata) AS request, l.created_at, l.expires_at, l.cost
+        FROM public.cost_tracking AS l
+        WHERE l.expires_at IS NOT NULL
+    ),
+
+    -- Once for a budget, not once for each of its members: there may be thousands of these.
+    holds AS MATERIALIZED (
+        SELECT
+            h.name,
+            h.member,
+            coalesce(sum(h.cost) FILTER (WHERE h.expires_at > v_now), 0) AS held,
+            coalesce(sum(h.cost) FILTER (WHERE h.expires_at <= v_now AND v_config.on_expiry = 'release'), 0) AS lapsed
+        FROM (
+            SELECT
+                w.name,
+                o.expires_at,
+                o.cost,
+                budget._member(w.dimension, o.service_name, o.request) AS member
+            FROM windows AS w
+            INNER JOIN open AS o ON o.created_at >= w.starts_at AND o.created_at < w.ends_at
+            WHERE w.is_active
+        ) AS h
+        GROUP BY h.name, h.member
+    ),
+
+    counted AS (
+        SELECT c.budget, c.member, c.starts_at, sum(c.amount) AS amount, bool_or(c.is_balance) AS is_open
+        FROM (
+            SELECT o.budget, o.member, o.starts_at, o.amount, true AS is_balance FROM budget.balances AS o
+            UNION ALL
+            SELECT o.budget, o.member, o.starts_at, o.amount, false FROM budget.postings AS o
+        ) AS c
+        GROUP BY c.budget, c.member, c.starts_at
+    )
+
     SELECT
-        b.name,
-        b.dimension,
+        w.name,
+        w.dimension,
         m.member,
-        b.period,
-        k.limit_amount,
-        t.total - h.held,
-        h.held,
-        k.limit_amount - t.total,
+        w.period,
+        w.limit_now,
+        t.total - t.held,
+        t.held,
+        w.limit_now - t.total,
         nullif(w.ends_at, 'infinity'),
-        b.enforcement,
-        b.is_active
-    FROM budget.budgets AS b
-    CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, v_config.timezone)) AS w
-    CROSS JOIN LATERAL budget._limit(v_config, b, v_now) AS k (limit_amount)
-    LEFT JOIN (
-        SELECT o.budget, o.member, o.starts_at FROM budget.balances AS o
-        UNION
-        SELECT o.budget, o.member, o.starts_at FROM budget.postings AS o
-    ) AS a ON b.name = a.budget AND w.starts_at = a.starts_at
-    CROSS JOIN LATERAL (SELECT coalesce(a.member, b.member) AS member) AS m
+        w.enforcement,
+        w.is_active,
+        CASE WHEN w.is_raised THEN w.extra END,
+        CASE WHEN w.is_raised THEN w.extra_until END
+    FROM windows AS w
+    LEFT JOIN counted AS c ON w.name = c.budget AND w.starts_at = c.starts_at
+    CROSS JOIN LATERAL (SELECT coalesce(c.member, w.member) AS member) AS m
+    LEFT JOIN holds AS h ON w.name = h.name AND m.member = h.member
     CROSS JOIN LATERAL (
         SELECT
+            coalesce(h.held, 0) AS held,
             CASE
-                WHEN m.member IS NULL OR NOT b.is_active THEN 0
-                ELSE budget._balance(v_config, b.name, b.dimension, m.member, w.starts_at, w.ends_at, v_now)
-            END AS total
+                WHEN m.member IS NULL OR NOT w.is_active THEN 0
+                WHEN c.is_open THEN c.amount
+                -- A window in which nobody has asked yet, or that was pruned.
+                ELSE budget._ledger_sum(w.dimension, m.member, w.starts_at, w.ends_at)
+            END - coalesce(h.lapsed, 0) AS total
     ) AS t
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(l.cost), 0) AS held
-        FROM public.cost_tracking AS l
-        WHERE
-            b.is_active
-            AND l.expires_at > v_now
-            AND l.created_at >= w.starts_at
-            AND l.created_at < w.ends_at
-            AND budget._member(b.dimension, l.service_name, budget._request(l.metadata)) = m.member
-    ) AS h
-    ORDER BY b.name, m.member;
+    ORDER BY w.name, m.member;
 END
 $function$;
 
@@ -816,8 +915,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
@@ -910,17 +1008,22 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        SELECT b.name, b.dimension, o.member, o.starts_at, max(o.ends_at), NULL, b.enforcement, b.slots, 0, 0
+        INTO v_match
+        FROM budget.budgets AS b
+        INNER JOIN budget.balances AS o ON b.name = o.budget
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at
+        GROUP BY b.name, o.member, o.starts_at;
         DELETE FROM budget.postings AS o
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        UPDATE budget.balances AS b
-        SET
-            amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
-            room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
-            room_of = 0
-        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        DELETE FROM budget.balances AS o
+        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        PERFORM budget._open_balance(v_match);
+        starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
@@ -930,8 +1033,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
 COMMENT ON FUNCTION budget.reconcile() IS
-'Sets every balance to the sum of its ledger rows. A row for each that was not: no rows when healthy. It is needed only
-after someone has switched triggers off.
+'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';
@@ -987,14 +1090,17 @@ SELECT
     s.remaining,
     s.resets_at,
     s.enforcement,
-    s.is_active
+    s.is_active,
+    s.raised_by,
+    s.raised_until
 FROM budget._budget_standing() AS s;
 
 REVOKE ALL ON budget.budget_status FROM PUBLIC;
 GRANT SELECT ON budget.budget_status TO budget_reader;
 COMMENT ON VIEW budget.budget_status IS
 'One row per budget and member with spend in the window that runs, and one for a budget that has none: limit, spent,
-held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total).';
+held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total). The limit
+is that in force: a temporary raise is in it, and shown by raised_by and raised_until.';
 -- end views/budget_status.sql
 
 RESET search_path;

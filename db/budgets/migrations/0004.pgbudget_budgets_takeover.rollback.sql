@@ -4,7 +4,8 @@ SET search_path = pg_catalog, pg_temp;
 
 DO $do$
 BEGIN
-    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+    PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'ACCESS EXCLUSIVE');
+    DROP TRIGGER IF EXISTS budget_rezone ON public.system_config;
     DROP TRIGGER IF EXISTS budget_post_insert ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;

@@ -37,7 +37,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
