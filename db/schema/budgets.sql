@@ -155,7 +155,7 @@ Returns the caller''s lock_timeout, for budget._end_write.';
 
 -- Name: _budget_standing(); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._budget_standing() RETURNS TABLE(name text, dimension text, member text, period text, limit_amount numeric, spent numeric, held numeric, remaining numeric, resets_at timestamp with time zone, enforcement text, is_active boolean)
+CREATE FUNCTION budget._budget_standing() RETURNS TABLE(name text, dimension text, member text, period text, limit_amount numeric, spent numeric, held numeric, remaining numeric, resets_at timestamp with time zone, enforcement text, is_active boolean, raised_by numeric, raised_until timestamp with time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET row_security TO 'off'
@@ -872,6 +872,19 @@ CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service
 COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
 day for the service, or for the work order where one is given.';
 
+-- Name: _rezone(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._rezone() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION _rezone(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._rezone() IS 'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+
 -- Name: _routing_decision(numeric, boolean, text, budget.verdict); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict) RETURNS jsonb
@@ -940,6 +953,17 @@ CREATE FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p
 
 COMMENT ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'The total of the window once the amount is booked; NULL where it need not be summed, because the amount is no more than
 the hold counts, or cannot be, because the configuration is broken.';
+
+-- Name: _touch(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._touch() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _touch(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._touch() IS 'After a change of what is posted where: a writer whose snapshot is older meets it here (budget._post), and repeats.';
 
 -- Name: _ttl(interval); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1235,8 +1259,8 @@ CREATE FUNCTION budget.reconcile() RETURNS TABLE(budget text, member text, start
 
 -- Name: FUNCTION reconcile(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget.reconcile() IS 'Sets every balance to the sum of its ledger rows. A row for each that was not: no rows when healthy. It is needed only
-after someone has switched triggers off.
+COMMENT ON FUNCTION budget.reconcile() IS 'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';
@@ -1532,13 +1556,16 @@ CREATE VIEW budget.budget_status AS
     remaining,
     resets_at,
     enforcement,
-    is_active
-   FROM budget._budget_standing() s(name, dimension, member, period, limit_amount, spent, held, remaining, resets_at, enforcement, is_active);
+    is_active,
+    raised_by,
+    raised_until
+   FROM budget._budget_standing() s(name, dimension, member, period, limit_amount, spent, held, remaining, resets_at, enforcement, is_active, raised_by, raised_until);
 
 -- Name: VIEW budget_status; Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON VIEW budget.budget_status IS 'One row per budget and member with spend in the window that runs, and one for a budget that has none: limit, spent,
-held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total).';
+held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total). The limit
+is that in force: a temporary raise is in it, and shown by raised_by and raised_until.';
 
 -- Name: daily_spend; Type: VIEW; Schema: budget; Owner: -
 
@@ -1833,6 +1860,10 @@ CREATE TRIGGER budget_post_truncate AFTER TRUNCATE ON public.cost_tracking FOR E
 
 CREATE TRIGGER budget_post_update AFTER UPDATE ON public.cost_tracking REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION budget._post();
 
+-- Name: system_config budget_rezone; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER budget_rezone AFTER INSERT OR DELETE OR UPDATE ON public.system_config FOR EACH ROW EXECUTE FUNCTION budget._rezone();
+
 -- Name: balances balances_budget_fkey; Type: FK CONSTRAINT; Schema: budget; Owner: -
 
 ALTER TABLE ONLY budget.balances
@@ -1976,6 +2007,10 @@ REVOKE ALL ON FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new p
 
 REVOKE ALL ON FUNCTION budget._ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) FROM PUBLIC;
 
+-- Name: TABLE budgets; Type: ACL; Schema: budget; Owner: -
+
+GRANT SELECT ON TABLE budget.budgets TO budget_reader;
+
 -- Name: FUNCTION _limit(p_config budget._config, p_budget budget.budgets, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._limit(p_config budget._config, p_budget budget.budgets, p_now timestamp with time zone) FROM PUBLIC;
@@ -2094,6 +2129,10 @@ REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
 
+-- Name: FUNCTION _rezone(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
+
 -- Name: FUNCTION _routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict) FROM PUBLIC;
@@ -2117,6 +2156,10 @@ REVOKE ALL ON FUNCTION budget._spread_room(p_match budget._match) FROM PUBLIC;
 -- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _touch(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
 
 -- Name: FUNCTION _ttl(p_ttl interval); Type: ACL; Schema: budget; Owner: -
 

@@ -20,7 +20,8 @@ from tests.series import SERIES, by_series
 COMMITTED = Path(__file__).parents[2] / "db" / "schema" / f"{SERIES}.sql"
 COMMITTED_BY = 18
 HEADING = (
-    f"-- The {SERIES} series' schema as pg_dump shows it, without the functions' bodies: those stand in {SERIES}/functions.\n"
+    f"-- The {SERIES} series' schema as pg_dump shows it, without the functions' bodies: "
+    f"those stand in {SERIES}/functions.\n"
     + by_series(core="", budgets="-- It is built on core's, which is part of it.\n")
 )
 BODY = re.compile(r"AS \$(_*)\$.*?\$\1\$;", re.DOTALL)

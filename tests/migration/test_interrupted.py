@@ -134,8 +134,12 @@ def test_psql_killed_between_two_statements(server: Server, application_dsn: str
 
 @pytest.mark.parametrize(
     "name",
-    ["0002.pgbudget_tables", "0004.pgbudget_takeover", "0005.pgbudget_validate"]
-    + by_series(core=[], budgets=["0004.pgbudget_budgets_takeover"]),
+    [
+        "0002.pgbudget_tables",
+        "0004.pgbudget_takeover",
+        "0005.pgbudget_validate",
+        *by_series(core=[], budgets=["0004.pgbudget_budgets_takeover"]),
+    ],
 )
 def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: str, whole: str, name: str) -> None:
     """What a killed run still does in the server is awaited, not raced."""
