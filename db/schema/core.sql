@@ -88,6 +88,18 @@ CREATE FUNCTION budget._active_proposers() RETURNS TABLE(name text, complexity_t
 
 COMMENT ON FUNCTION budget._active_proposers() IS 'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
 
+-- Name: _admit(budget._config, numeric, text, jsonb, timestamp with time zone, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
+
 -- Name: _adopt_hold(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._adopt_hold() RETURNS trigger
@@ -368,6 +380,17 @@ CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_se
 
 COMMENT ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
 own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
+
+-- Name: _hold_metadata(numeric, jsonb, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) IS 'The metadata that a hold begins with.';
 
 -- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -650,8 +673,7 @@ CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service
 
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
-day for the service, or for the work order where one is given.';
+COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names.';
 
 -- Name: _routing_decision(numeric, boolean, text, budget.verdict); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -699,6 +721,29 @@ CREATE FUNCTION budget._service_name(p_service_name text) RETURNS text
 -- Name: FUNCTION _service_name(p_service_name text); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._service_name(p_service_name text) IS 'A checked service name. Errors: 22023.';
+
+-- Name: _settled(public.cost_tracking, numeric); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) IS 'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+
+-- Name: _settlement(budget._config, numeric, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+limit.';
 
 -- Name: _total_after(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1433,6 +1478,10 @@ GRANT USAGE ON SCHEMA budget TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
 
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
+
 -- Name: FUNCTION _adopt_hold(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
@@ -1518,6 +1567,10 @@ REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -1627,6 +1680,14 @@ REVOKE ALL ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting
 -- Name: FUNCTION _service_name(p_service_name text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._service_name(p_service_name text) FROM PUBLIC;
+
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) FROM PUBLIC;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) FROM PUBLIC;
 
 -- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 

@@ -16,12 +16,12 @@ BEGIN
         INTO v_match
         FROM budget.budgets AS b
         INNER JOIN budget.balances AS o ON b.name = o.budget
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
         GROUP BY b.name, o.member, o.starts_at;
         DELETE FROM budget.postings AS o
-        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         DELETE FROM budget.balances AS o
-        WHERE o.budget = v_match.budget AND o.member = v_match.member AND o.starts_at = v_match.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         PERFORM budget._open_balance(v_match);
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
