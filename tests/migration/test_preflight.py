@@ -273,7 +273,10 @@ def test_negative_rows_stop_the_migration_unless_accepted(application_dsn: str) 
             chain.migrate(application_dsn)
         chain.migrate(f"{application_dsn}&options=-c%20pgbudget.accept_negative%3Don")
         valid = dict(
-            db.execute("SELECT conname, convalidated FROM pg_constraint WHERE conname LIKE 'budget%'").fetchall()
+            db.execute(
+                "SELECT conname, convalidated FROM pg_constraint"
+                " WHERE conname LIKE 'budget%' AND conrelid = 'public.cost_tracking'::regclass"
+            ).fetchall()
         )
         assert valid == {
             "budget_cost_in_range": False,

@@ -123,6 +123,25 @@ instant of the decision and the limits in force, both read under the lock. What 
 it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- end compiled
 
+-- As before the takeover: both variants serialise on the advisory lock until the index is gone.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    decided_at := budget._now();
+    config := budget._require_config();
+END
+$function$;
+
 DO $do$
 BEGIN
     PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'ACCESS EXCLUSIVE');
