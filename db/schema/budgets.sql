@@ -108,6 +108,30 @@ CREATE FUNCTION budget._active_proposers() RETURNS TABLE(name text, complexity_t
 
 COMMENT ON FUNCTION budget._active_proposers() IS 'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
 
+-- Name: _admit(budget._config, numeric, text, jsonb, timestamp with time zone, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
+
+-- Name: _admit_all(budget._config, timestamp with time zone, budget._posting[], uuid[], interval[]); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._admit_all(p_config budget._config, p_now timestamp with time zone, p_postings budget._posting[], p_ids uuid[], p_ttls interval[]) RETURNS SETOF budget.verdict
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _admit_all(p_config budget._config, p_now timestamp with time zone, p_postings budget._posting[], p_ids uuid[], p_ttls interval[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._admit_all(p_config budget._config, p_now timestamp with time zone, p_postings budget._posting[], p_ids uuid[], p_ttls interval[]) IS 'Grants requests as if they came one after another, under the decision lock, if all of them fit and none is a repeat.
+No rows, and nothing done, when not.';
+
 -- Name: _adopt_hold(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._adopt_hold() RETURNS trigger
@@ -129,6 +153,17 @@ CREATE FUNCTION budget._balance(p_config budget._config, p_budget text, p_dimens
 -- Name: FUNCTION _balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) IS 'What is spent and held of a member''s window at an instant.';
+
+-- Name: _batch(jsonb, text, text[]); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._batch(p_elements jsonb, p_argument text, p_keys text[]) RETURNS SETOF jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _batch(p_elements jsonb, p_argument text, p_keys text[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._batch(p_elements jsonb, p_argument text, p_keys text[]) IS 'The elements of a batch in their order: objects of which no key is unknown. Errors: 22023.';
 
 -- Name: _begin_decision(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -264,8 +299,19 @@ CREATE FUNCTION budget._drift() RETURNS TABLE(budget text, member text, starts_a
 
 -- Name: FUNCTION _drift(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._drift() IS 'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
-healthy.';
+COMMENT ON FUNCTION budget._drift() IS 'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their
+limit. None when healthy.';
+
+-- Name: _element_error(text, text, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text) IS 'Raises an error that an element of a batch met, with its place in DETAIL.';
 
 -- Name: _end_write(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -365,17 +411,17 @@ CREATE FUNCTION budget._escalated() RETURNS SETOF public.escalations
 
 COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
 
--- Name: _fold(budget._match, integer); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _fold(budget._match, boolean); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._fold(p_match budget._match, p_slot integer) RETURNS void
+CREATE FUNCTION budget._fold(p_match budget._match, p_whole boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _fold(p_match budget._match, p_slot integer); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _fold(p_match budget._match, p_whole boolean); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._fold(p_match budget._match, p_slot integer) IS 'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
-less than no room.';
+COMMENT ON FUNCTION budget._fold(p_match budget._match, p_whole boolean) IS 'Adds the postings that have come in to their balance: those of the own slot to it, unless it would have less than no
+room, or (p_whole) those of all slots to slot 0. The caller has locked the one, or all.';
 
 -- Name: _forbid(public.cost_tracking, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -408,8 +454,8 @@ CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, 
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
-free the amount; NULL if that never is.';
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
+lapsed to free the amount; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -445,6 +491,17 @@ CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_se
 
 COMMENT ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'Is there room for the amount in all budgets that it belongs to? For a new hold (p_hold null) in the windows of p_now,
 for a hold that is extended in its own windows, where its amount counts once.';
+
+-- Name: _hold_metadata(numeric, jsonb, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) IS 'The metadata that a hold begins with.';
 
 -- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -488,7 +545,8 @@ CREATE FUNCTION budget._ledger_sum(p_dimension text, p_member text, p_starts_at 
 
 -- Name: FUNCTION _ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) IS 'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+COMMENT ON FUNCTION budget._ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) IS 'What a balance must be: the sum of the ledger rows of a member in a window, and among them the lapsed holds that are
+not marked.';
 
 -- Name: budgets; Type: TABLE; Schema: budget; Owner: -
 
@@ -505,6 +563,7 @@ CREATE TABLE budget.budgets (
     slots integer DEFAULT 1 NOT NULL,
     extra numeric,
     extra_until timestamp with time zone,
+    counted_from timestamp with time zone,
     CONSTRAINT budgets_enforcement_known CHECK ((enforcement = ANY (ARRAY['block'::text, 'warn'::text]))),
     CONSTRAINT budgets_limit_in_range CHECK (((limit_amount >= (0)::numeric) AND (limit_amount < '1000000000000000'::numeric))),
     CONSTRAINT budgets_one_truth CHECK (((name = 'daily'::text) = (limit_amount IS NULL))),
@@ -516,6 +575,10 @@ CREATE TABLE budget.budgets (
 -- Name: TABLE budgets; Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON TABLE budget.budgets IS 'The budgets; budget.set_budget writes them.';
+
+-- Name: COLUMN budgets.counted_from; Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON COLUMN budget.budgets.counted_from IS 'Of a window that ends after this, all that the ledger has is in balances and postings. An older one is added up anew.';
 
 -- Name: _limit(budget._config, budget.budgets, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -552,6 +615,18 @@ CREATE FUNCTION budget._lock_hold(p_reservation_id uuid) RETURNS public.cost_tra
 
 COMMENT ON FUNCTION budget._lock_hold(p_reservation_id uuid) IS 'The ledger row of a reservation, locked until the end of the transaction, as is the ledger, in ROW EXCLUSIVE mode.
 Errors: PB002 unknown, 55P03 lock wait.';
+
+-- Name: _lock_holds(uuid[], numeric[]); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._lock_holds(p_ids uuid[], p_actuals numeric[]) RETURNS integer[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _lock_holds(p_ids uuid[], p_actuals numeric[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._lock_holds(p_ids uuid[], p_actuals numeric[]) IS 'Locks the holds of a batch and returns the numbers of those settlements that are not booked yet, repeats apart. Errors:
+PB002, PB004, with the place of the settlement in the detail; 55P03 lock wait.';
 
 -- Name: _lock_ledger(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -632,8 +707,8 @@ CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request 
 
 -- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
-the request''s metadata; NULL when it has no such key.';
+COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
+of the request''s metadata; NULL when it has no such key.';
 
 -- Name: _metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -727,7 +802,7 @@ the first broken one.';
 -- Name: _period(text, timestamp with time zone, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS …;
@@ -814,7 +889,8 @@ CREATE FUNCTION budget._rebuild(p_config budget._config, p_budget text) RETURNS 
 
 -- Name: FUNCTION _rebuild(p_config budget._config, p_budget text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._rebuild(p_config budget._config, p_budget text) IS 'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+COMMENT ON FUNCTION budget._rebuild(p_config budget._config, p_budget text) IS 'Computes a budget''s balances of the window that runs now, and of later ones, from the ledger. The caller keeps
+the ledger''s writers out.';
 
 -- Name: _recorded(uuid, numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -849,6 +925,17 @@ CREATE FUNCTION budget._request(p_metadata jsonb) RETURNS jsonb
 
 COMMENT ON FUNCTION budget._request(p_metadata jsonb) IS 'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
 
+-- Name: _requests(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) IS 'The requests of a batch, checked as budget.reserve checks its arguments; each has an id. Errors: 22023, 22003.';
+
 -- Name: _require_config(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._require_config() RETURNS budget._config
@@ -869,8 +956,7 @@ CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service
 
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
-day for the service, or for the work order where one is given.';
+COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names.';
 
 -- Name: _rezone(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -931,6 +1017,40 @@ CREATE FUNCTION budget._service_name(p_service_name text) RETURNS text
 
 COMMENT ON FUNCTION budget._service_name(p_service_name text) IS 'A checked service name. Errors: 22023.';
 
+-- Name: _settled(public.cost_tracking, numeric); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) IS 'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+
+-- Name: _settlement(budget._config, numeric, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+limit.';
+
+-- Name: _settlements(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) IS 'The settlements of a batch, checked as budget.settle checks its arguments. Errors: 22023, 22003.';
+
 -- Name: _spread_room(budget._match); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._spread_room(p_match budget._match) RETURNS void
@@ -941,6 +1061,18 @@ CREATE FUNCTION budget._spread_room(p_match budget._match) RETURNS void
 -- Name: FUNCTION _spread_room(p_match budget._match); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._spread_room(p_match budget._match) IS 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
+
+-- Name: _take_room(budget._match, boolean); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _take_room(p_match budget._match, p_needs_room boolean); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) IS 'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
+taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
 
 -- Name: _total_after(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -953,6 +1085,17 @@ CREATE FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p
 
 COMMENT ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'The total of the window once the amount is booked; NULL where it need not be summed, because the amount is no more than
 the hold counts, or cannot be, because the configuration is broken.';
+
+-- Name: _totals_after(budget._config, uuid[], numeric[], integer[], timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._totals_after(p_config budget._config, p_ids uuid[], p_actuals numeric[], p_open integer[], p_now timestamp with time zone) RETURNS TABLE(n integer, total numeric)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _totals_after(p_config budget._config, p_ids uuid[], p_actuals numeric[], p_open integer[], p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._totals_after(p_config budget._config, p_ids uuid[], p_actuals numeric[], p_open integer[], p_now timestamp with time zone) IS 'The total of its day once the whole batch is booked, for each settlement of p_open that is more than its hold counts.';
 
 -- Name: _touch(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -975,6 +1118,17 @@ CREATE FUNCTION budget._ttl(p_ttl interval) RETURNS interval
 -- Name: FUNCTION _ttl(p_ttl interval); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._ttl(p_ttl interval) IS 'A checked time to live, as exact seconds. Errors: 22023.';
+
+-- Name: _unopened(text, text, text, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._unopened(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _unopened(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._unopened(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) IS 'What the ledger rows of a member come to in a window whose balance nobody has opened, or that was pruned.';
 
 -- Name: _window(timestamp with time zone, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1233,7 +1387,7 @@ Errors: PB005 broken configuration. Locks: none.';
 
 -- Name: prune(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget.prune(p_before timestamp with time zone) RETURNS bigint
+CREATE FUNCTION budget.prune(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET row_security TO 'off'
@@ -1242,9 +1396,10 @@ CREATE FUNCTION budget.prune(p_before timestamp with time zone) RETURNS bigint
 -- Name: FUNCTION prune(p_before timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget.prune(p_before timestamp with time zone) IS 'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
-such a window again, as an extend of an old hold does, opens it from the ledger.
+such a window again, as an extend of an old hold does, opens it from the ledger. Folds in what was posted to the others,
+for budgets that are written to and that nobody reserves from.
 
-p_before  NULL: now, and no later than that
+p_before  an instant; NULL and any later one: now
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';
@@ -1344,6 +1499,27 @@ Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused wit
 configuration; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
 transaction; other reservations wait for it, while plain writers of the ledger, autovacuum and CREATE INDEX go on.';
+
+-- Name: reserve_many(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget.reserve_many(p_requests jsonb) RETURNS SETOF budget.verdict
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION reserve_many(p_requests jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget.reserve_many(p_requests jsonb) IS 'Reserves for many calls at once, in one transaction. A verdict for each request, in the order given, and the same as if
+budget.reserve had been called for one after another: each is granted while the room lasts, a refusal is a row too.
+
+p_requests  a JSON array of at most 10000 objects. Their keys are the arguments of budget.reserve: estimated_cost (a
+            number, or text, which no reader makes a float of) and service_name; where needed metadata, reservation_id
+            and ttl. A reservation_id that stands in it twice is a repeat of the first.
+
+Errors: 22023, 22003 bad argument, with the place of the request in the detail; PB001 not READ COMMITTED; PB003 id reused
+with other arguments; PB005 broken configuration; 55P03 lock wait. With any of them nothing is reserved.
+Locks: those of budget.reserve for all requests together, until the end of the transaction.';
 
 -- Name: retry_strategy(text, integer, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1467,6 +1643,28 @@ wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';
 
+-- Name: settle_many(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget.settle_many(p_settlements jsonb) RETURNS SETOF budget.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION settle_many(p_settlements jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget.settle_many(p_settlements jsonb) IS 'Settles many holds at once, in one transaction, all or none. An outcome for each settlement, in the order given, as
+budget.settle has it; over_limit: the whole batch left this spend''s day above the limit.
+
+p_settlements  a JSON array of at most 10000 objects. Their keys are the arguments of budget.settle: reservation_id and
+               actual_cost (a number, or text, which no reader makes a float of), and metadata where there is some
+
+Repeating it gives the same outcomes, and so does an element that repeats another.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before, or earlier in the batch, with another
+amount, each with the place of the settlement in the detail; 55P03 lock wait. With any of them nothing is settled.
+Locks: those of budget.settle for all holds, taken in the order of their ids. It takes no decision lock and works at any
+isolation level.';
+
 -- Name: unfreeze(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget.unfreeze() RETURNS TABLE(frozen boolean, reason text, since timestamp with time zone)
@@ -1527,8 +1725,8 @@ WITH (fillfactor='50');
 
 -- Name: TABLE balances; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON TABLE budget.balances IS 'What the ledger rows of a member come to in a window of a budget: the sum over its slots, and of the postings that are not
-folded in yet. A row is there from the first decision on.';
+COMMENT ON TABLE budget.balances IS 'What the ledger rows of a member come to in a window of a budget: the sum over its slots, and of the postings that are
+not folded in yet. A row is there from the first decision on.';
 
 -- Name: COLUMN balances.slot; Type: COMMENT; Schema: budget; Owner: -
 
@@ -1706,6 +1904,7 @@ CREATE TABLE budget.postings (
     member text NOT NULL,
     starts_at timestamp with time zone NOT NULL,
     ends_at timestamp with time zone NOT NULL,
+    slot integer NOT NULL,
     amount numeric NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
@@ -1822,7 +2021,7 @@ ALTER TABLE ONLY public.work_orders
 
 -- Name: postings_balance_idx; Type: INDEX; Schema: budget; Owner: -
 
-CREATE INDEX postings_balance_idx ON budget.postings USING btree (budget, member, starts_at);
+CREATE INDEX postings_balance_idx ON budget.postings USING btree (budget, member, starts_at, slot);
 
 -- Name: budget_day_idx; Type: INDEX; Schema: public; Owner: -
 
@@ -1884,6 +2083,14 @@ GRANT USAGE ON SCHEMA budget TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
 
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
+
+-- Name: FUNCTION _admit_all(p_config budget._config, p_now timestamp with time zone, p_postings budget._posting[], p_ids uuid[], p_ttls interval[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._admit_all(p_config budget._config, p_now timestamp with time zone, p_postings budget._posting[], p_ids uuid[], p_ttls interval[]) FROM PUBLIC;
+
 -- Name: FUNCTION _adopt_hold(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
@@ -1891,6 +2098,10 @@ REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
 -- Name: FUNCTION _balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION _batch(p_elements jsonb, p_argument text, p_keys text[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._batch(p_elements jsonb, p_argument text, p_keys text[]) FROM PUBLIC;
 
 -- Name: FUNCTION _begin_decision(); Type: ACL; Schema: budget; Owner: -
 
@@ -1934,6 +2145,10 @@ REVOKE ALL ON FUNCTION budget._decide(p_config budget._config, p_amount numeric,
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
 GRANT ALL ON FUNCTION budget._drift() TO budget_reader;
 
+-- Name: FUNCTION _element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text) FROM PUBLIC;
+
 -- Name: FUNCTION _end_write(p_lock_timeout text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._end_write(p_lock_timeout text) FROM PUBLIC;
@@ -1963,9 +2178,9 @@ REVOKE ALL ON FUNCTION budget._escalate_spend(p_config budget._config, p_total n
 REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
 GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
 
--- Name: FUNCTION _fold(p_match budget._match, p_slot integer); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _fold(p_match budget._match, p_whole boolean); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._fold(p_match budget._match, p_slot integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._fold(p_match budget._match, p_whole boolean) FROM PUBLIC;
 
 -- Name: FUNCTION _forbid(p_row public.cost_tracking, p_operation text, p_given text); Type: ACL; Schema: budget; Owner: -
 
@@ -1991,6 +2206,10 @@ REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
 
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) FROM PUBLIC;
@@ -2009,6 +2228,7 @@ REVOKE ALL ON FUNCTION budget._ledger_sum(p_dimension text, p_member text, p_sta
 
 -- Name: TABLE budgets; Type: ACL; Schema: budget; Owner: -
 
+GRANT SELECT ON TABLE budget.budgets TO budget_admin;
 GRANT SELECT ON TABLE budget.budgets TO budget_reader;
 
 -- Name: FUNCTION _limit(p_config budget._config, p_budget budget.budgets, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
@@ -2022,6 +2242,10 @@ REVOKE ALL ON FUNCTION budget._lock_balance(p_match budget._match, p_needs_room 
 -- Name: FUNCTION _lock_hold(p_reservation_id uuid); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._lock_hold(p_reservation_id uuid) FROM PUBLIC;
+
+-- Name: FUNCTION _lock_holds(p_ids uuid[], p_actuals numeric[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._lock_holds(p_ids uuid[], p_actuals numeric[]) FROM PUBLIC;
 
 -- Name: FUNCTION _lock_ledger(); Type: ACL; Schema: budget; Owner: -
 
@@ -2078,7 +2302,6 @@ REVOKE ALL ON FUNCTION budget._parse_config(p_value text) FROM PUBLIC;
 -- Name: FUNCTION _period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) TO budget_reader;
 
 -- Name: FUNCTION _post(); Type: ACL; Schema: budget; Owner: -
 
@@ -2121,6 +2344,10 @@ REVOKE ALL ON FUNCTION budget._replay(p_config budget._config, p_estimate numeri
 
 REVOKE ALL ON FUNCTION budget._request(p_metadata jsonb) FROM PUBLIC;
 
+-- Name: FUNCTION _requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) FROM PUBLIC;
+
 -- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
@@ -2149,13 +2376,33 @@ REVOKE ALL ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting
 
 REVOKE ALL ON FUNCTION budget._service_name(p_service_name text) FROM PUBLIC;
 
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) FROM PUBLIC;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) FROM PUBLIC;
+
+-- Name: FUNCTION _settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) FROM PUBLIC;
+
 -- Name: FUNCTION _spread_room(p_match budget._match); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._spread_room(p_match budget._match) FROM PUBLIC;
 
+-- Name: FUNCTION _take_room(p_match budget._match, p_needs_room boolean); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) FROM PUBLIC;
+
 -- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _totals_after(p_config budget._config, p_ids uuid[], p_actuals numeric[], p_open integer[], p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._totals_after(p_config budget._config, p_ids uuid[], p_actuals numeric[], p_open integer[], p_now timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _touch(); Type: ACL; Schema: budget; Owner: -
 
@@ -2164,6 +2411,10 @@ REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
 -- Name: FUNCTION _ttl(p_ttl interval); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._ttl(p_ttl interval) FROM PUBLIC;
+
+-- Name: FUNCTION _unopened(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._unopened(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2276,6 +2527,12 @@ REVOKE ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_servi
 GRANT ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_caller;
 GRANT ALL ON FUNCTION budget.reserve_advisory(p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval) TO budget_admin;
 
+-- Name: FUNCTION reserve_many(p_requests jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget.reserve_many(p_requests jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget.reserve_many(p_requests jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION budget.reserve_many(p_requests jsonb) TO budget_admin;
+
 -- Name: FUNCTION retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget.retry_strategy(p_current_proposer text, p_attempt integer, p_failure_reason text) FROM PUBLIC;
@@ -2303,6 +2560,12 @@ GRANT ALL ON FUNCTION budget.set_limits(p_limits jsonb) TO budget_admin;
 REVOKE ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) TO budget_caller;
 GRANT ALL ON FUNCTION budget.settle(p_reservation_id uuid, p_actual_cost numeric, p_metadata jsonb) TO budget_admin;
+
+-- Name: FUNCTION settle_many(p_settlements jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget.settle_many(p_settlements jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget.settle_many(p_settlements jsonb) TO budget_caller;
+GRANT ALL ON FUNCTION budget.settle_many(p_settlements jsonb) TO budget_admin;
 
 -- Name: FUNCTION unfreeze(); Type: ACL; Schema: budget; Owner: -
 
