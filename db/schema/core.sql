@@ -30,6 +30,19 @@ CREATE TYPE budget._config AS (
 
 COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
 
+-- Name: _posting; Type: TYPE; Schema: budget; Owner: -
+
+CREATE TYPE budget._posting AS (
+	service_name text,
+	request jsonb,
+	created_at timestamp with time zone,
+	amount numeric
+);
+
+-- Name: TYPE _posting; Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON TYPE budget._posting IS 'What a request, or a ledger row, adds to the budgets that it belongs to.';
+
 -- Name: outcome; Type: TYPE; Schema: budget; Owner: -
 
 CREATE TYPE budget.outcome AS (
@@ -74,6 +87,18 @@ CREATE FUNCTION budget._active_proposers() RETURNS TABLE(name text, complexity_t
 -- Name: FUNCTION _active_proposers(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._active_proposers() IS 'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
+
+-- Name: _admit(budget._config, numeric, text, jsonb, timestamp with time zone, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
 
 -- Name: _adopt_hold(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -198,6 +223,18 @@ CREATE FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_serv
 
 COMMENT ON FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'The verdict on an amount: the headroom, the freeze that refuses everyone, and the services that no limit refuses.';
 
+-- Name: _drift(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._drift() RETURNS TABLE(budget text, member text, starts_at timestamp with time zone, balance numeric, ledger numeric)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION _drift(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of their ledger rows: none in this series.';
+
 -- Name: _end_write(text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._end_write(p_lock_timeout text) RETURNS void
@@ -240,7 +277,7 @@ CREATE FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budg
 
 -- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per subject (a service, or a work order) and day for a refusal, with the figures behind it.';
+COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
 
 -- Name: _escalate_spend(budget._config, numeric, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -296,16 +333,16 @@ CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_g
 
 COMMENT ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) IS 'Errors: PB004, with the state that the ledger has and what was asked for.';
 
--- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone) RETURNS record
+CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) RETURNS record
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a window hold together, and the earliest instant at which enough of them have lapsed to
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
 free the amount; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
@@ -344,6 +381,17 @@ CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_se
 COMMENT ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
 own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
 
+-- Name: _hold_metadata(numeric, jsonb, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) IS 'The metadata that a hold begins with.';
+
 -- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) RETURNS uuid
@@ -353,7 +401,7 @@ CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_nam
 
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id. Errors: PB003 when the id was taken meanwhile.';
+COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';
 
 -- Name: _iso(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -435,6 +483,18 @@ CREATE FUNCTION budget._lock_table(p_tables text, p_mode text) RETURNS void
 
 COMMENT ON FUNCTION budget._lock_table(p_tables text, p_mode text) IS 'Locks tables, named with commas between them, until the end of the transaction, by polling for at most
 pgbudget.lock_patience (30s). Errors: 55P03.';
+
+-- Name: _member(text, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
+the request''s metadata; NULL when it has no such key.';
 
 -- Name: _metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -582,6 +642,17 @@ CREATE FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_se
 
 COMMENT ON FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking) IS 'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';
 
+-- Name: _request(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._request(p_metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _request(p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._request(p_metadata jsonb) IS 'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
+
 -- Name: _require_config(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._require_config() RETURNS budget._config
@@ -602,8 +673,7 @@ CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service
 
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
-day for the service, or for the work order where one is given.';
+COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names.';
 
 -- Name: _routing_decision(numeric, boolean, text, budget.verdict); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -627,18 +697,19 @@ CREATE FUNCTION budget._routing_refused(p_error text) RETURNS jsonb
 
 COMMENT ON FUNCTION budget._routing_refused(p_error text) IS 'The answer to a work order that was not routed.';
 
--- Name: _serialise(text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _serialise(text, budget._posting[]); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._serialise(p_lock text) RETURNS timestamp with time zone
+CREATE FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _serialise(p_lock text); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._serialise(p_lock text) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+COMMENT ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision, read under the lock. Errors: 55P03.';
+instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
+it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 
 -- Name: _service_name(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -650,6 +721,29 @@ CREATE FUNCTION budget._service_name(p_service_name text) RETURNS text
 -- Name: FUNCTION _service_name(p_service_name text); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._service_name(p_service_name text) IS 'A checked service name. Errors: 22023.';
+
+-- Name: _settled(public.cost_tracking, numeric); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) IS 'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+
+-- Name: _settlement(budget._config, numeric, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+limit.';
 
 -- Name: _total_after(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -931,8 +1025,8 @@ p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
 Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
-Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does. It takes no decision lock and works at any isolation
-level.';
+Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does, and with p_id KEY SHARE on the row that it repeats. It
+takes no decision lock and works at any isolation level.';
 
 -- Name: reserve(numeric, text, jsonb, uuid, interval); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1224,6 +1318,11 @@ CREATE VIEW budget.invariants WITH (security_barrier='true') AS
                      CROSS JOIN LATERAL ( SELECT COALESCE((((l.metadata ->> 'type'::text) = 'reservation'::text) AND (l.expires_at IS NOT NULL)), false) AS is_open) s)
                   WHERE ((l.created_at >= r.starts_at) AND (l.created_at < r.ends_at) AND ((l.expires_at IS NULL) OR (l.expires_at > r.now)))) t)
           WHERE ((t.settled IS DISTINCT FROM t.spent) OR (t.held IS DISTINCT FROM t.open))
+        UNION ALL
+         SELECT 'a balance is the sum of its ledger rows'::text,
+            NULL::uuid,
+            format('budget %s, member %s, from %s: %s, ledger %s'::text, d.budget, d.member, d.starts_at, d.balance, d.ledger) AS format
+           FROM budget._drift() d(budget, member, starts_at, balance, ledger)
         )
  SELECT rule,
     id,
@@ -1379,6 +1478,10 @@ GRANT USAGE ON SCHEMA budget TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
 
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
+
 -- Name: FUNCTION _adopt_hold(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
@@ -1415,6 +1518,11 @@ REVOKE ALL ON FUNCTION budget._day_start(p_day date, p_zone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
 
+-- Name: FUNCTION _drift(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._drift() TO budget_reader;
+
 -- Name: FUNCTION _end_write(p_lock_timeout text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._end_write(p_lock_timeout text) FROM PUBLIC;
@@ -1444,9 +1552,9 @@ GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) FROM PUBLIC;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, OUT held numeric, OUT enough_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -1459,6 +1567,10 @@ REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -1483,6 +1595,10 @@ REVOKE ALL ON FUNCTION budget._lock_order(p_work_order_id uuid) FROM PUBLIC;
 -- Name: FUNCTION _lock_table(p_tables text, p_mode text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._lock_table(p_tables text, p_mode text) FROM PUBLIC;
+
+-- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) FROM PUBLIC;
 
 -- Name: FUNCTION _metadata(p_metadata jsonb, p_argument text); Type: ACL; Schema: budget; Owner: -
 
@@ -1537,6 +1653,10 @@ REVOKE ALL ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_n
 
 REVOKE ALL ON FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking) FROM PUBLIC;
 
+-- Name: FUNCTION _request(p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._request(p_metadata jsonb) FROM PUBLIC;
+
 -- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
@@ -1553,13 +1673,21 @@ REVOKE ALL ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boo
 
 REVOKE ALL ON FUNCTION budget._routing_refused(p_error text) FROM PUBLIC;
 
--- Name: FUNCTION _serialise(p_lock text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._serialise(p_lock text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) FROM PUBLIC;
 
 -- Name: FUNCTION _service_name(p_service_name text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._service_name(p_service_name text) FROM PUBLIC;
+
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) FROM PUBLIC;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) FROM PUBLIC;
 
 -- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 

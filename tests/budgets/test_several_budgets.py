@@ -12,8 +12,8 @@ from tests.budgets.standing import call_as_owner, drift, members, set_budget, st
 from tests.clock import NOON, Clock, utc
 from tests.rows import Connection, as_owner, call, escalations, expect, ledger_size, reserve, rows, spend
 
-ADA = {"team": "alpha", "user": "ada"}
-BOB = {"team": "alpha", "user": "bob"}
+ADA: dict[str, object] = {"team": "alpha", "user": "ada"}
+BOB: dict[str, object] = {"team": "alpha", "user": "bob"}
 
 
 @pytest.fixture(params=[1, 3], ids=["one slot", "slots"])

@@ -443,14 +443,14 @@ LIMITS = [
 LIFE = [
     Mutant(
         "an id is not looked up: a repeat is no replay",
-        f"{INTERNAL}/_reserve.sql",
+        f"{INTERNAL}/_admit.sql",
         {"IF p_reservation_id IS NOT NULL THEN": "IF false THEN"},
         ("sql/test_reserve.py::test_the_same_arguments_are_a_replay",),
     ),
     Mutant(
         "an id that another writer took meanwhile is said to be reserved",
         f"{INTERNAL}/_insert_hold.sql",
-        {"IF NOT FOUND THEN": "IF false THEN"},
+        {"RETURN CASE WHEN FOUND THEN p_id END;": "RETURN p_id;"},
         ("concurrency/test_same_id.py::test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved",),
     ),
     Mutant(
@@ -501,14 +501,14 @@ LIFE = [
     ),
     Mutant(
         "settling again with another amount keeps quiet",
-        "functions/settle.sql",
-        {"IF v_row.cost <> v_actual THEN": "IF false THEN"},
+        f"{INTERNAL}/_settled.sql",
+        {"IF p_row.cost <> p_actual THEN": "IF false THEN"},
         ("sql/test_settle.py::test_another_amount_is_an_error_that_shows_both",),
     ),
     Mutant(
         "settling again overwrites, but for the trigger",
-        "functions/settle.sql",
-        {"IF v_row.metadata ->> 'type' = 'actual' THEN": "IF false THEN"},
+        f"{INTERNAL}/_settled.sql",
+        {"IF p_row.metadata ->> 'type' <> 'actual' THEN": "IF true THEN"},
         ("sql/test_settle.py::test_repeating_it_gives_the_same_outcome_and_changes_nothing",),
     ),
     Mutant(
@@ -618,7 +618,7 @@ ESCALATIONS = [
     ),
     Mutant(
         "a refusal is not escalated",
-        f"{INTERNAL}/_reserve.sql",
+        f"{INTERNAL}/_admit.sql",
         {
             "PERFORM budget._escalate_refusal(": "PERFORM format('%s %s %s %s %s %s', ",
         },

@@ -8,17 +8,22 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        SELECT b.name, b.dimension, o.member, o.starts_at, max(o.ends_at), NULL, b.enforcement, b.slots, 0, 0
+        INTO v_match
+        FROM budget.budgets AS b
+        INNER JOIN budget.balances AS o ON b.name = o.budget
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
+        GROUP BY b.name, o.member, o.starts_at;
         DELETE FROM budget.postings AS o
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        UPDATE budget.balances AS b
-        SET
-            amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
-            room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
-            room_of = 0
-        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
+        DELETE FROM budget.balances AS o
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
+        PERFORM budget._open_balance(v_match);
+        starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
@@ -28,8 +33,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
 COMMENT ON FUNCTION budget.reconcile() IS
-'Sets every balance to the sum of its ledger rows. A row for each that was not: no rows when healthy. It is needed only
-after someone has switched triggers off.
+'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';

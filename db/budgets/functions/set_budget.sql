@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION budget.set_budget(
     p_member text DEFAULT NULL,
     p_period text DEFAULT 'day',
     p_timezone text DEFAULT NULL,
-    p_soft_limits numeric [] DEFAULT '{}',
+    p_soft_limits numeric[] DEFAULT '{}',
     p_enforcement text DEFAULT 'block',
     p_active boolean DEFAULT true,
     p_slots integer DEFAULT 1,
@@ -31,7 +31,7 @@ DECLARE
         WHEN p_name = 'daily' AND (
             num_nonnulls(p_limit, p_member, p_timezone, p_extra, p_until) > 0
             OR (p_dimension, p_period, p_soft_limits, p_enforcement, p_active)
-                IS DISTINCT FROM ('*', 'day', '{}'::numeric [], 'block', true)
+                IS DISTINCT FROM ('*', 'day', '{}'::numeric[], 'block', true)
         )
             THEN 'of the budget daily this sets the slots alone (p_limit is null); budget.set_limits sets its limit'
         WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
@@ -91,8 +91,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
@@ -103,13 +102,13 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) TO budget_admin;
 COMMENT ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) IS
 'Creates a budget or replaces it as a whole. One row: the budget.
 

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     period text NOT NULL,
     limit_amount numeric,
     timezone text,
-    soft_limits numeric [] NOT NULL DEFAULT '{}',
+    soft_limits numeric[] NOT NULL DEFAULT '{}',
     enforcement text NOT NULL DEFAULT 'block',
     is_active boolean NOT NULL DEFAULT true,
     slots integer NOT NULL DEFAULT 1,
@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS budget.balances (
 WITH (fillfactor = 50);
 
 COMMENT ON TABLE budget.balances IS
-'What the ledger rows of a member come to in a window of a budget: the sum over its slots, and of the postings that are not
-folded in yet. A row is there from the first decision on.';
+'What the ledger rows of a member come to in a window of a budget: the sum over its slots, and of the postings that are
+not folded in yet. A row is there from the first decision on.';
 
 COMMENT ON COLUMN budget.balances.slot IS
 '0, and beside it 1 to slots where a budget has more than one: those who reserve at the same time lock different ones.';
@@ -57,19 +57,20 @@ without room. Over all slots, room and amount come to the room_of of slot 0.';
 
 COMMENT ON COLUMN budget.balances.room_of IS 'In slot 0: the limit whose room was last spread over the slots.';
 
--- Every statement that writes to the ledger appends here, and the next decision folds it in: appending waits for nobody.
+-- Every statement that writes to the ledger appends here, and the next decision folds it in: to append waits for nobody.
 -- No foreign key: each posting would lock its budget's row.
 CREATE TABLE IF NOT EXISTS budget.postings (
     budget text NOT NULL,
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    slot integer NOT NULL,
     amount numeric NOT NULL
 )
 -- Its rows live shortly, and many come and go.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
-CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at);
+CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at, slot);
 
 COMMENT ON TABLE budget.postings IS
 'What was written to the ledger and is not folded into its balance yet. A trigger on the ledger appends.';
@@ -121,6 +122,6 @@ BEGIN
 END
 $do$;
 
-GRANT SELECT ON budget.budgets TO budget_reader;
+GRANT SELECT ON budget.budgets TO budget_admin, budget_reader;
 
 RESET search_path;

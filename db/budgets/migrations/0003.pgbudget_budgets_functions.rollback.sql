@@ -3,19 +3,39 @@ SET search_path = pg_catalog, pg_temp;
 -- begin compiled
 DROP VIEW IF EXISTS budget.budget_status;
 
+DROP FUNCTION IF EXISTS budget.settle_many(jsonb);
+
+DROP FUNCTION IF EXISTS budget.reserve_many(jsonb);
+
 DROP FUNCTION IF EXISTS budget.prune(timestamptz);
 
 DROP FUNCTION IF EXISTS budget.reconcile();
 
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
-DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz );
+DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz );
+
+DROP FUNCTION IF EXISTS budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz);
+
+DROP FUNCTION IF EXISTS budget._lock_holds(uuid[], numeric[]);
+
+DROP FUNCTION IF EXISTS budget._settlements(jsonb);
+
+DROP FUNCTION IF EXISTS budget._admit_all(budget._config, timestamptz, budget._posting[], uuid[], interval[]);
+
+DROP FUNCTION IF EXISTS budget._requests(jsonb);
+
+DROP FUNCTION IF EXISTS budget._batch(jsonb, text, text[]);
+
+DROP FUNCTION IF EXISTS budget._element_error(text, text, text, text, text);
 
 DROP FUNCTION IF EXISTS budget._budget_standing();
 
 DROP FUNCTION IF EXISTS budget._rezone();
 
 DROP FUNCTION IF EXISTS budget._rebuild(budget._config, text);
+
+DROP FUNCTION IF EXISTS budget._touch();
 
 DROP FUNCTION IF EXISTS budget._lock_ledger();
 
@@ -29,9 +49,11 @@ DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timest
 
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
+DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
+
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
-DROP FUNCTION IF EXISTS budget._fold(budget._match, integer);
+DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 
@@ -39,7 +61,7 @@ DROP FUNCTION IF EXISTS budget._posted(text, text, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._matching(budget._config, budget._posting [], timestamptz);
+DROP FUNCTION IF EXISTS budget._matching(budget._config, budget._posting[], timestamptz);
 
 DROP FUNCTION IF EXISTS budget._limit(budget._config, budget.budgets, timestamptz);
 

@@ -14,11 +14,11 @@ CREATE OR REPLACE FUNCTION budget._period(
 )
 LANGUAGE plpgsql
 STABLE
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    v_day record;
     v_first date;
 BEGIN
     IF NOT isfinite(p_at) THEN
@@ -31,7 +31,13 @@ BEGIN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
     ELSE
-        v_first := date_trunc(p_period, (budget._window(p_at, p_zone)).day::timestamp)::date;
+        v_day := budget._window(p_at, p_zone);
+        IF p_period = 'day' THEN
+            starts_at := v_day.starts_at;
+            ends_at := v_day.ends_at;
+            RETURN;
+        END IF;
+        v_first := date_trunc(p_period, v_day.day::timestamp)::date;
         starts_at := budget._day_start(v_first, p_zone);
         ends_at := budget._day_start((v_first + ('1 ' || p_period)::interval)::date, p_zone);
     END IF;
@@ -39,7 +45,6 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
 -- end functions/_internal/_period.sql
@@ -69,7 +74,7 @@ COMMENT ON FUNCTION budget._limit(budget._config, budget.budgets, timestamptz) I
 -- In this order balances are locked, by everyone.
 CREATE OR REPLACE FUNCTION budget._matching(
     p_config budget._config,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     p_now timestamptz
 )
 RETURNS SETOF budget._match
@@ -104,8 +109,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) IS
+REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) IS
 'The balances that postings belong to, those of a new request at p_now, in the order of locking.';
 -- end functions/_internal/_matching.sql
 
@@ -141,7 +146,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
-'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+'What a balance must be: the sum of the ledger rows of a member in a window, and among them the lapsed holds that are
+not marked.';
 -- end functions/_internal/_ledger_sum.sql
 
 -- begin functions/_internal/_posted.sql
@@ -203,35 +209,31 @@ COMMENT ON FUNCTION budget._open_balance(budget._match) IS
 -- end functions/_internal/_open_balance.sql
 
 -- begin functions/_internal/_fold.sql
--- Postings that another decision is folding are left to it.
-CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_slot integer)
+-- Each session posts under its own slot, and whoever holds a slot folds what is under it: nobody else does meanwhile.
+CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_whole boolean)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid [];
+    v_rows tid[];
     v_amount numeric;
 BEGIN
-    SELECT array_agg(p.ctid), sum(p.amount)
+    SELECT array_agg(o.ctid), sum(o.amount)
     INTO v_rows, v_amount
-    FROM (
-        SELECT o.ctid, o.amount
-        FROM budget.postings AS o
-        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
-        FOR UPDATE SKIP LOCKED
-    ) AS p;
+    FROM budget.postings AS o
+    WHERE
+        (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR o.slot = p_match.slot);
     IF v_rows IS NULL THEN
         RETURN;
     END IF;
     UPDATE budget.balances AS b
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND b.slot = p_slot
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND b.slot = CASE WHEN p_whole THEN 0 ELSE p_match.slot END
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN
         DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
@@ -239,10 +241,10 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._fold(budget._match, integer) FROM PUBLIC;
-COMMENT ON FUNCTION budget._fold(budget._match, integer) IS
-'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
-less than no room.';
+REVOKE ALL ON FUNCTION budget._fold(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._fold(budget._match, boolean) IS
+'Adds the postings that have come in to their balance: those of the own slot to it, unless it would have less than no
+room, or (p_whole) those of all slots to slot 0. The caller has locked the one, or all.';
 -- end functions/_internal/_fold.sql
 
 -- begin functions/_internal/_spread_room.sql
@@ -255,7 +257,7 @@ AS $function$
 DECLARE
     v_total numeric := sum(b.amount)
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
     v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
     v_share numeric := trunc(v_rest / p_match.slots, 12);
 BEGIN
@@ -272,7 +274,7 @@ BEGIN
             ELSE v_share
         END,
         room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
-    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
 END
 $function$;
 
@@ -281,58 +283,26 @@ COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
 -- end functions/_internal/_spread_room.sql
 
--- begin functions/_internal/_lock_balance.sql
--- One order for all: a budget's slots from the highest number down to 0. Whoever holds a slot waits for none above it,
--- and looks at others only where they are free (SKIP LOCKED).
-CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
+-- begin functions/_internal/_take_room.sql
+CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_locked boolean;
+    v_unfolded record;
     v_missing numeric;
     v_other record;
 BEGIN
-    IF p_needs_room OR p_match.slots = 1 THEN
-        PERFORM
-        FROM budget.balances AS b
-        WHERE
-            b.budget = p_match.budget
-            AND b.member = p_match.member
-            AND b.starts_at = p_match.starts_at
-            AND (p_whole OR b.slot = p_match.slot)
-        ORDER BY b.slot DESC
-        FOR NO KEY UPDATE;
-        v_locked := FOUND;
-    ELSE
-        -- Whoever needs no room need not wait for it, and folds what may never fit into a slot.
-        PERFORM
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at AND b.slot = 0
-        FOR NO KEY UPDATE SKIP LOCKED;
-        v_locked := FOUND;
-        p_match.slot := 0;
-    END IF;
-    IF NOT v_locked AND NOT EXISTS (
-        SELECT
-        FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at
-    ) THEN
-        IF NOT budget._open_balance(p_match) THEN
-            RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
-        END IF;
-        v_locked := true;
-        p_whole := true;
-    END IF;
-    IF v_locked THEN
-        PERFORM budget._fold(p_match, CASE WHEN p_whole THEN 0 ELSE p_match.slot END);
-    END IF;
-    IF p_match.slots = 1 OR NOT p_needs_room THEN
-        RETURN true;
-    ELSIF p_whole THEN
-        PERFORM budget._spread_room(p_match);
+    SELECT count(*) AS postings, coalesce(sum(o.amount) FILTER (WHERE o.amount > 0), 0) AS amount
+    INTO v_unfolded
+    FROM budget.postings AS o
+    WHERE (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
+    -- Under a slot whose sessions never reserve, postings would pile up.
+    IF v_unfolded.postings > 100 * p_match.slots THEN
+        RETURN false;
+    ELSIF NOT p_needs_room THEN
         RETURN true;
     END IF;
 
@@ -341,26 +311,13 @@ BEGIN
         greatest(0, p_match.amount)
         + greatest(0, -base.room)
         + greatest(0, base.room_of - p_match.limit_amount)
-        + coalesce(
-            (
-                SELECT sum(o.amount)
-                FROM budget.postings AS o
-                WHERE
-                    o.budget = base.budget
-                    AND o.member = base.member
-                    AND o.starts_at = base.starts_at
-                    AND o.amount > 0
-            ),
-            0
-        )
+        + v_unfolded.amount
         - own.room
     INTO v_missing
     FROM budget.balances AS base
     INNER JOIN budget.balances AS own USING (budget, member, starts_at)
     WHERE
-        base.budget = p_match.budget
-        AND base.member = p_match.member
-        AND base.starts_at = p_match.starts_at
+        (base.budget, base.member, base.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND base.slot = 0
         AND own.slot = p_match.slot;
     IF v_missing <= 0 THEN
@@ -371,9 +328,7 @@ BEGIN
     INTO v_other
     FROM budget.balances AS b
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot NOT IN (0, p_match.slot)
         AND b.room >= v_missing
     ORDER BY b.room DESC
@@ -387,11 +342,48 @@ BEGIN
     UPDATE budget.balances AS b
     SET room = b.room + CASE b.slot WHEN p_match.slot THEN v_missing ELSE -v_missing END
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot IN (p_match.slot, v_other.slot);
     RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._take_room(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_room(budget._match, boolean) IS
+'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
+taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
+-- end functions/_internal/_take_room.sql
+
+-- begin functions/_internal/_lock_balance.sql
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds one slot waits for no other.
+CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM
+    FROM budget.balances AS b
+    WHERE
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR b.slot = p_match.slot)
+    ORDER BY b.slot DESC
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        IF NOT budget._open_balance(p_match) THEN
+            RETURN budget._lock_balance(p_match, p_needs_room, p_whole); -- another has opened it
+        END IF;
+        p_whole := true;
+    END IF;
+    PERFORM budget._fold(p_match, p_whole);
+    IF p_match.slots = 1 THEN
+        RETURN true;
+    ELSIF p_whole THEN
+        PERFORM budget._spread_room(p_match);
+        RETURN true;
+    END IF;
+    RETURN budget._take_room(p_match, p_needs_room);
 END
 $function$;
 
@@ -518,7 +510,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting [];
+    v_postings budget._posting[];
     v_config budget._config;
     v_match budget._match;
 BEGIN
@@ -548,7 +540,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
@@ -556,8 +548,10 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
-        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, slot, amount)
+        VALUES (
+            v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.slot, v_match.amount
+        );
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;
@@ -612,6 +606,23 @@ COMMENT ON FUNCTION budget._lock_ledger() IS
 'Keeps writers of the ledger out until the end of the transaction. Errors: 55P03.';
 -- end functions/_internal/_lock_ledger.sql
 
+-- begin functions/_internal/_touch.sql
+CREATE OR REPLACE FUNCTION budget._touch()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._touch() FROM PUBLIC;
+COMMENT ON FUNCTION budget._touch() IS
+'After a change of what is posted where: a writer whose snapshot is older meets it here (budget._post), and repeats.';
+-- end functions/_internal/_touch.sql
+
 -- begin functions/_internal/_rebuild.sql
 CREATE OR REPLACE FUNCTION budget._rebuild(p_config budget._config, p_budget text)
 RETURNS void
@@ -646,7 +657,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
+out.';
 -- end functions/_internal/_rebuild.sql
 
 -- begin functions/_internal/_rezone.sql
@@ -660,8 +672,8 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value END;
-    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value END;
+    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value::text END;
+    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value::text END;
     v_lock_timeout text;
 BEGIN
     IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
@@ -669,8 +681,7 @@ BEGIN
     END IF;
     v_lock_timeout := budget._begin_write();
     PERFORM budget._lock_ledger();
-    -- A writer whose snapshot is older than this zone meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(budget._read_config(), b.name)
     FROM budget.budgets AS b
     WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
@@ -798,6 +809,363 @@ GRANT EXECUTE ON FUNCTION budget._budget_standing() TO budget_reader;
 COMMENT ON FUNCTION budget._budget_standing() IS 'What the view budget.budget_status shows.';
 -- end functions/_internal/_budget_standing.sql
 
+-- begin functions/_internal/_element_error.sql
+-- The error of one element is the error of the batch: it keeps its code, message and hint, and says whose it is.
+CREATE OR REPLACE FUNCTION budget._element_error(
+    p_place text,
+    p_sqlstate text,
+    p_message text,
+    p_detail text,
+    p_hint text
+)
+RETURNS void
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RAISE EXCEPTION '%', p_message
+        USING ERRCODE = CASE
+            -- What is no number, no id or no interval is a bad argument, whatever the type calls it.
+            WHEN p_sqlstate LIKE '22%' AND p_sqlstate <> '22003' THEN '22023'
+            ELSE p_sqlstate
+        END,
+        DETAIL = concat_ws(': ', p_place, nullif(p_detail, '')),
+        HINT = coalesce(nullif(p_hint, ''), 'Nothing of the batch was done. Mend this element, or leave it out.');
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._element_error(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._element_error(text, text, text, text, text) IS
+'Raises an error that an element of a batch met, with its place in DETAIL.';
+-- end functions/_internal/_element_error.sql
+
+-- begin functions/_internal/_batch.sql
+CREATE OR REPLACE FUNCTION budget._batch(p_elements jsonb, p_argument text, p_keys text[])
+RETURNS SETOF jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_most CONSTANT integer := 10000;
+    v_fault text := CASE
+        WHEN jsonb_typeof(p_elements) IS DISTINCT FROM 'array'
+            THEN format('It is %s.', coalesce('of type ' || jsonb_typeof(p_elements), 'null'))
+        WHEN jsonb_array_length(p_elements) > c_most
+            THEN format('It has %s elements.', jsonb_array_length(p_elements))
+    END;
+BEGIN
+    IF v_fault IS NOT NULL THEN
+        RAISE EXCEPTION '% must be a JSON array of at most % objects', p_argument, c_most
+            USING ERRCODE = '22023', DETAIL = v_fault, HINT = 'Nothing was done. Send a larger batch in parts.';
+    END IF;
+    -- An argument that is misspelt must be seen, and not be taken for one that was left out.
+    SELECT format(
+        '%s -> %s: %s', p_argument, e.n - 1,
+        CASE jsonb_typeof(e.element)
+            WHEN 'object' THEN 'unknown: ' || (
+                SELECT string_agg(k.key, ', ') FROM jsonb_object_keys(e.element) AS k (key) WHERE k.key <> ALL (p_keys)
+            )
+            ELSE 'it is of type ' || jsonb_typeof(e.element)
+        END
+    )
+    INTO v_fault
+    FROM jsonb_array_elements(p_elements) WITH ORDINALITY AS e (element, n)
+    WHERE CASE jsonb_typeof(e.element) WHEN 'object' THEN e.element - p_keys <> '{}' ELSE true END
+    ORDER BY e.n
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% has an element that cannot be read', p_argument
+            USING ERRCODE = '22023',
+            DETAIL = v_fault,
+            HINT = format('Nothing was done. An element is an object with the keys %s.', array_to_string(p_keys, ', '));
+    END IF;
+    RETURN QUERY SELECT e.element FROM jsonb_array_elements(p_elements) AS e (element);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._batch(jsonb, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._batch(jsonb, text, text[]) IS
+'The elements of a batch in their order: objects of which no key is unknown. Errors: 22023.';
+-- end functions/_internal/_batch.sql
+
+-- begin functions/_internal/_requests.sql
+CREATE OR REPLACE FUNCTION budget._requests(
+    p_requests jsonb,
+    OUT postings budget._posting[],
+    OUT ids uuid[],
+    OUT ttls interval[]
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_request jsonb;
+    v_n integer := 0;
+    v_detail text;
+    v_hint text;
+BEGIN
+    postings := '{}';
+    FOR v_request IN
+        SELECT b.*
+        FROM budget._batch(
+            p_requests, 'p_requests', ARRAY['estimated_cost', 'service_name', 'metadata', 'reservation_id', 'ttl']
+        ) AS b
+    LOOP
+        v_n := v_n + 1;
+        IF jsonb_typeof(v_request -> 'service_name') NOT IN ('string', 'null') THEN
+            RAISE EXCEPTION 'service_name must be text'
+                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_request -> 'service_name'));
+        END IF;
+        postings[v_n] := ROW(
+            budget._service_name(v_request ->> 'service_name'),
+            budget._metadata(nullif(v_request -> 'metadata', 'null')),
+            NULL,
+            budget._money((v_request ->> 'estimated_cost')::numeric, 'estimated_cost')
+        )::budget._posting;
+        ids[v_n] := coalesce((v_request ->> 'reservation_id')::uuid, gen_random_uuid());
+        ttls[v_n] := CASE
+            WHEN v_request ->> 'ttl' IS NOT NULL THEN budget._ttl((v_request ->> 'ttl')::interval)
+        END;
+    END LOOP;
+EXCEPTION
+    WHEN data_exception THEN
+        GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        IF v_n = 0 THEN
+            RAISE;
+        END IF;
+        PERFORM budget._element_error(format('p_requests -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._requests(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._requests(jsonb) IS
+'The requests of a batch, checked as budget.reserve checks its arguments; each has an id. Errors: 22023, 22003.';
+-- end functions/_internal/_requests.sql
+
+-- begin functions/_internal/_admit_all.sql
+-- What is granted one after another is granted at once where all of it fits: then no part of it can be refused.
+CREATE OR REPLACE FUNCTION budget._admit_all(
+    p_config budget._config,
+    p_now timestamptz,
+    p_postings budget._posting[],
+    p_ids uuid[],
+    p_ttls interval[]
+)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_match budget._match;
+    v_day budget._match;
+    v_before numeric;
+    v_total numeric;
+    v_held bigint;
+BEGIN
+    IF p_config.frozen OR EXISTS (SELECT FROM public.cost_tracking AS l WHERE l.id = ANY (p_ids)) THEN
+        RETURN;
+    END IF;
+    FOR v_match IN SELECT m.* FROM budget._matching(p_config, p_postings, p_now) AS m LOOP
+        v_before := budget._balance(
+            p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+        );
+        IF v_match.budget = 'daily' THEN
+            v_day := v_match;
+            v_total := v_before;
+        END IF;
+        IF v_match.enforcement = 'block' AND v_before + v_match.amount > v_match.limit_amount
+            AND (v_match.amount > 0 OR v_match.budget = 'daily')
+        THEN
+            RETURN;
+        END IF;
+    END LOOP;
+
+    BEGIN
+        INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
+        SELECT
+            r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
+            p_now + coalesce(r.ttl, p_config.reservation_ttl)
+        FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
+        ORDER BY r.n -- two that repeat one batch at a time meet at its first id
+        ON CONFLICT (id) DO NOTHING;
+        GET DIAGNOSTICS v_held = ROW_COUNT;
+        IF v_held < cardinality(p_ids) THEN
+            RAISE EXCEPTION USING ERRCODE = 'PB099';
+        END IF;
+    EXCEPTION
+        WHEN SQLSTATE 'PB099' THEN
+            RETURN; -- an id stands here twice, or was taken between our look and our insert
+    END;
+    PERFORM budget._escalate_caps(p_config, v_total + v_day.amount, p_now);
+    RETURN QUERY
+    SELECT
+        true,
+        v_total + r.earlier,
+        r.id,
+        'granted',
+        v_day.budget,
+        v_day.limit_amount,
+        v_day.limit_amount - v_total - r.earlier,
+        v_day.ends_at,
+        NULL::timestamptz,
+        p_now + coalesce(r.ttl, p_config.reservation_ttl)
+    FROM (
+        SELECT u.id, u.ttl, u.n, sum(u.amount) OVER (ORDER BY u.n) - u.amount AS earlier
+        FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS u (service_name, request, created_at, amount, id, ttl, n)
+    ) AS r
+    ORDER BY r.n;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._admit_all(
+    budget._config, timestamptz, budget._posting[], uuid[], interval[]
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._admit_all(budget._config, timestamptz, budget._posting[], uuid[], interval[]) IS
+'Grants requests as if they came one after another, under the decision lock, if all of them fit and none is a repeat.
+No rows, and nothing done, when not.';
+-- end functions/_internal/_admit_all.sql
+
+-- begin functions/_internal/_settlements.sql
+CREATE OR REPLACE FUNCTION budget._settlements(
+    p_settlements jsonb,
+    OUT ids uuid[],
+    OUT actuals numeric[],
+    OUT metadata jsonb[]
+)
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_settlement jsonb;
+    v_n integer := 0;
+    v_detail text;
+    v_hint text;
+BEGIN
+    ids := '{}';
+    FOR v_settlement IN
+        SELECT b.* FROM budget._batch(p_settlements, 'p_settlements', ARRAY['reservation_id', 'actual_cost', 'metadata']) AS b
+    LOOP
+        v_n := v_n + 1;
+        actuals[v_n] := budget._money((v_settlement ->> 'actual_cost')::numeric, 'actual_cost');
+        metadata[v_n] := budget._metadata(nullif(v_settlement -> 'metadata', 'null'));
+        ids[v_n] := (v_settlement ->> 'reservation_id')::uuid;
+    END LOOP;
+EXCEPTION
+    WHEN data_exception THEN
+        GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        IF v_n = 0 THEN
+            RAISE;
+        END IF;
+        PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._settlements(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settlements(jsonb) IS
+'The settlements of a batch, checked as budget.settle checks its arguments. Errors: 22023, 22003.';
+-- end functions/_internal/_settlements.sql
+
+-- begin functions/_internal/_lock_holds.sql
+-- In the order of their ids: two batches of the same holds wait for each other, and never both ways.
+CREATE OR REPLACE FUNCTION budget._lock_holds(p_ids uuid[], p_actuals numeric[])
+RETURNS integer[]
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_row public.cost_tracking;
+    v_first integer[];
+    v_open integer[] := '{}';
+    v_n integer := 1;
+    v_detail text;
+    v_hint text;
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM FROM public.cost_tracking AS l WHERE l.id = ANY (p_ids) ORDER BY l.id FOR NO KEY UPDATE;
+    SELECT array_agg(f.first ORDER BY f.n)
+    INTO v_first
+    FROM (
+        SELECT s.n, min(s.n) OVER (PARTITION BY s.id) AS first
+        FROM unnest(p_ids) WITH ORDINALITY AS s (id, n)
+    ) AS f;
+    WHILE v_n <= cardinality(p_ids) LOOP
+        v_row := budget._lock_hold(p_ids[v_n]);
+        IF v_first[v_n] < v_n THEN
+            v_row.cost := p_actuals[v_first[v_n]];
+            v_row.metadata := v_row.metadata || '{"type": "actual"}'; -- what the first makes of it
+        END IF;
+        IF NOT budget._settled(v_row, p_actuals[v_n]) THEN
+            v_open := v_open || v_n;
+        END IF;
+        v_n := v_n + 1;
+    END LOOP;
+    RETURN v_open;
+EXCEPTION
+    WHEN SQLSTATE 'PB002' OR SQLSTATE 'PB004' THEN
+        GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lock_holds(uuid[], numeric[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lock_holds(uuid[], numeric[]) IS
+'Locks the holds of a batch and returns the numbers of those settlements that are not booked yet, repeats apart. Errors:
+PB002, PB004, with the place of the settlement in the detail; 55P03 lock wait.';
+-- end functions/_internal/_lock_holds.sql
+
+-- begin functions/_internal/_totals_after.sql
+-- As budget._total_after for one: only a spend of more than its hold counts is asked what it makes of its day.
+CREATE OR REPLACE FUNCTION budget._totals_after(
+    p_config budget._config,
+    p_ids uuid[],
+    p_actuals numeric[],
+    p_open integer[],
+    p_now timestamptz
+)
+RETURNS TABLE (n integer, total numeric)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_config.error IS NOT NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH spends AS (
+        SELECT o.n, w.starts_at, w.ends_at, p_actuals[o.n] - budget._counted(p_config, p_now, l) AS more
+        FROM unnest(p_open) AS o (n)
+        INNER JOIN public.cost_tracking AS l ON p_ids[o.n] = l.id
+        CROSS JOIN LATERAL budget._period('day', l.created_at, p_config.timezone) AS w
+    ),
+
+    days AS (
+        SELECT
+            s.starts_at,
+            sum(s.more) + budget._balance(p_config, 'daily', '*', '*', s.starts_at, s.ends_at, p_now) AS total
+        FROM spends AS s
+        GROUP BY s.starts_at, s.ends_at
+        HAVING bool_or(s.more > 0)
+    )
+
+    SELECT s.n, d.total
+    FROM spends AS s
+    INNER JOIN days AS d ON s.starts_at = d.starts_at
+    WHERE s.more > 0;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz) IS
+'The total of its day once the whole batch is booked, for each settlement of p_open that is more than its hold counts.';
+-- end functions/_internal/_totals_after.sql
+
 -- begin functions/set_budget.sql
 CREATE OR REPLACE FUNCTION budget.set_budget(
     p_name text,
@@ -806,7 +1174,7 @@ CREATE OR REPLACE FUNCTION budget.set_budget(
     p_member text DEFAULT NULL,
     p_period text DEFAULT 'day',
     p_timezone text DEFAULT NULL,
-    p_soft_limits numeric [] DEFAULT '{}',
+    p_soft_limits numeric[] DEFAULT '{}',
     p_enforcement text DEFAULT 'block',
     p_active boolean DEFAULT true,
     p_slots integer DEFAULT 1,
@@ -832,7 +1200,7 @@ DECLARE
         WHEN p_name = 'daily' AND (
             num_nonnulls(p_limit, p_member, p_timezone, p_extra, p_until) > 0
             OR (p_dimension, p_period, p_soft_limits, p_enforcement, p_active)
-                IS DISTINCT FROM ('*', 'day', '{}'::numeric [], 'block', true)
+                IS DISTINCT FROM ('*', 'day', '{}'::numeric[], 'block', true)
         )
             THEN 'of the budget daily this sets the slots alone (p_limit is null); budget.set_limits sets its limit'
         WHEN p_dimension IS NULL OR p_dimension = '' OR char_length(p_dimension) > 100
@@ -892,8 +1260,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until
     RETURNING b.* INTO v_budget;
-    -- A writer whose snapshot is older than this budget meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
@@ -904,13 +1271,13 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) TO budget_admin;
 COMMENT ON FUNCTION budget.set_budget(
-    text, numeric, text, text, text, text, numeric [], text, boolean, integer, numeric, timestamptz
+    text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz
 ) IS
 'Creates a budget or replaces it as a whole. One row: the budget.
 
@@ -986,17 +1353,22 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
+        SELECT b.name, b.dimension, o.member, o.starts_at, max(o.ends_at), NULL, b.enforcement, b.slots, 0, 0
+        INTO v_match
+        FROM budget.budgets AS b
+        INNER JOIN budget.balances AS o ON b.name = o.budget
+        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
+        GROUP BY b.name, o.member, o.starts_at;
         DELETE FROM budget.postings AS o
-        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        UPDATE budget.balances AS b
-        SET
-            amount = CASE b.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
-            room = CASE b.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END,
-            room_of = 0
-        WHERE b.budget = reconcile.budget AND b.member = reconcile.member AND b.starts_at = reconcile.starts_at;
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
+        DELETE FROM budget.balances AS o
+        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
+        PERFORM budget._open_balance(v_match);
+        starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
     END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
@@ -1006,15 +1378,15 @@ $function$;
 REVOKE ALL ON FUNCTION budget.reconcile() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.reconcile() TO budget_admin;
 COMMENT ON FUNCTION budget.reconcile() IS
-'Sets every balance to the sum of its ledger rows. A row for each that was not: no rows when healthy. It is needed only
-after someone has switched triggers off.
+'Opens each balance anew that is not the sum of its ledger rows. A row for each of them, starts_at NULL for a
+total: no rows when healthy. It is needed only after someone has switched triggers off.
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all its writers wait meanwhile.';
 -- end functions/reconcile.sql
 
 -- begin functions/prune.sql
-CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz)
+CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 VOLATILE
@@ -1026,6 +1398,7 @@ DECLARE
     v_lock_timeout text := budget._begin_decision();
     v_before timestamptz := least(p_before, budget._now());
     v_pruned bigint;
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     DELETE FROM budget.postings AS o WHERE o.ends_at <= v_before;
@@ -1033,6 +1406,16 @@ BEGIN
         DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
     SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
+    -- Where nobody reserves, nobody folds.
+    FOR v_match IN
+        SELECT b.name, b.dimension, o.member, o.starts_at, o.ends_at, NULL, b.enforcement, b.slots, 0, 0
+        FROM budget.budgets AS b
+        INNER JOIN budget.postings AS o ON b.name = o.budget
+        GROUP BY b.name, o.member, o.starts_at, o.ends_at
+    LOOP
+        PERFORM budget._open_balance(v_match);
+        PERFORM budget._fold(v_match, true);
+    END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END
@@ -1042,13 +1425,134 @@ REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
 COMMENT ON FUNCTION budget.prune(timestamptz) IS
 'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
-such a window again, as an extend of an old hold does, opens it from the ledger.
+such a window again, as an extend of an old hold does, opens it from the ledger. Folds in what was posted to the others,
+for budgets that are written to and that nobody reserves from.
 
-p_before  NULL: now, and no later than that
+p_before  an instant; NULL and any later one: now
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';
 -- end functions/prune.sql
+
+-- begin functions/reserve_many.sql
+CREATE OR REPLACE FUNCTION budget.reserve_many(p_requests jsonb)
+RETURNS SETOF budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_asked record := budget._requests(p_requests);
+    v_count integer := cardinality(v_asked.postings);
+    v_lock_timeout text := budget._begin_decision();
+    v_decision record := budget._serialise('advisory', v_asked.postings);
+    v_posting budget._posting;
+    v_verdict budget.verdict;
+    v_first integer := 1;
+    v_last integer;
+    v_size integer := v_count;
+BEGIN
+    -- What fits is granted in one go. What does not is halved, down to the request that is refused; after what fits
+    -- comes twice as much.
+    WHILE v_first <= v_count LOOP
+        v_last := least(v_first + v_size - 1, v_count);
+        IF v_last > v_first THEN
+            RETURN QUERY
+            SELECT a.*
+            FROM budget._admit_all(
+                v_decision.config, v_decision.decided_at, v_asked.postings[v_first:v_last],
+                v_asked.ids[v_first:v_last], v_asked.ttls[v_first:v_last]
+            ) AS a;
+            IF NOT FOUND THEN
+                v_size := (v_last - v_first + 1) / 2;
+                CONTINUE;
+            END IF;
+            v_size := v_size * 2;
+        ELSE
+            v_posting := v_asked.postings[v_first];
+            v_verdict := budget._admit(
+                v_decision.config, v_posting.amount, v_posting.service_name, v_posting.request, v_decision.decided_at,
+                v_asked.ids[v_first], v_asked.ttls[v_first], NULL
+            );
+            RETURN NEXT v_verdict;
+            v_size := CASE WHEN v_verdict.can_proceed THEN 2 ELSE 1 END;
+        END IF;
+        v_first := v_last + 1;
+    END LOOP;
+    PERFORM budget._end_write(v_lock_timeout);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.reserve_many(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.reserve_many(jsonb) TO budget_caller, budget_admin;
+COMMENT ON FUNCTION budget.reserve_many(jsonb) IS
+'Reserves for many calls at once, in one transaction. A verdict for each request, in the order given, and the same as if
+budget.reserve had been called for one after another: each is granted while the room lasts, a refusal is a row too.
+
+p_requests  a JSON array of at most 10000 objects. Their keys are the arguments of budget.reserve: estimated_cost (a
+            number, or text, which no reader makes a float of) and service_name; where needed metadata, reservation_id
+            and ttl. A reservation_id that stands in it twice is a repeat of the first.
+
+Errors: 22023, 22003 bad argument, with the place of the request in the detail; PB001 not READ COMMITTED; PB003 id reused
+with other arguments; PB005 broken configuration; 55P03 lock wait. With any of them nothing is reserved.
+Locks: those of budget.reserve for all requests together, until the end of the transaction.';
+-- end functions/reserve_many.sql
+
+-- begin functions/settle_many.sql
+CREATE OR REPLACE FUNCTION budget.settle_many(p_settlements jsonb)
+RETURNS SETOF budget.outcome
+LANGUAGE plpgsql
+VOLATILE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+DECLARE
+    v_asked record := budget._settlements(p_settlements);
+    v_lock_timeout text := budget._begin_write();
+    v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.actuals);
+    v_now timestamptz := budget._now();
+    v_config budget._config := budget._read_config();
+    v_booked record;
+BEGIN
+    FOR v_booked IN
+        UPDATE public.cost_tracking AS l
+        SET cost = s.actual, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
+        FROM unnest(v_asked.ids, v_asked.actuals, v_asked.metadata) WITH ORDINALITY AS s (id, actual, metadata, n)
+        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.actuals, v_open, v_now) AS t ON s.n = t.n
+        WHERE l.id = s.id AND s.n = ANY (v_open)
+        RETURNING l AS hold, t.total
+    LOOP
+        CONTINUE WHEN v_booked.total IS NULL;
+        PERFORM budget._escalate_spend(v_config, v_booked.total, v_booked.hold);
+    END LOOP;
+    PERFORM budget._end_write(v_lock_timeout);
+    RETURN QUERY
+    SELECT o.*
+    FROM unnest(v_asked.ids) WITH ORDINALITY AS s (id, n)
+    INNER JOIN public.cost_tracking AS l ON s.id = l.id
+    CROSS JOIN LATERAL budget._outcome(l) AS o
+    ORDER BY s.n;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget.settle_many(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget.settle_many(jsonb) TO budget_caller, budget_admin;
+COMMENT ON FUNCTION budget.settle_many(jsonb) IS
+'Settles many holds at once, in one transaction, all or none. An outcome for each settlement, in the order given, as
+budget.settle has it; over_limit: the whole batch left this spend''s day above the limit.
+
+p_settlements  a JSON array of at most 10000 objects. Their keys are the arguments of budget.settle: reservation_id and
+               actual_cost (a number, or text, which no reader makes a float of), and metadata where there is some
+
+Repeating it gives the same outcomes, and so does an element that repeats another.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before, or earlier in the batch, with another
+amount, each with the place of the settlement in the detail; 55P03 lock wait. With any of them nothing is settled.
+Locks: those of budget.settle for all holds, taken in the order of their ids. It takes no decision lock and works at any
+isolation level.';
+-- end functions/settle_many.sql
 
 -- begin views/budget_status.sql
 CREATE OR REPLACE VIEW budget.budget_status AS

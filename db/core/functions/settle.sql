@@ -19,20 +19,11 @@ DECLARE
     v_config budget._config;
     v_total numeric;
 BEGIN
-    IF v_row.metadata ->> 'type' = 'actual' THEN
-        IF v_row.cost <> v_actual THEN
-            PERFORM budget._forbid(v_row, 'settled', 'cost ' || v_actual);
-        END IF;
-    ELSE
+    IF NOT budget._settled(v_row, v_actual) THEN
         v_config := budget._read_config();
         v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
         UPDATE public.cost_tracking AS l
-        SET
-            cost = v_actual,
-            metadata = l.metadata || v_metadata || jsonb_build_object(
-                'type', 'actual',
-                'over_limit', budget._over_limit(v_config, v_total)
-            )
+        SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
         PERFORM budget._escalate_spend(v_config, v_total, v_row);

@@ -100,17 +100,23 @@ DROP FUNCTION IF EXISTS budget._recorded(uuid, numeric, text, jsonb);
 
 DROP FUNCTION IF EXISTS budget._escalate_spend(budget._config, numeric, public.cost_tracking);
 
+DROP FUNCTION IF EXISTS budget._settlement(budget._config, numeric, jsonb);
+
 DROP FUNCTION IF EXISTS budget._over_limit(budget._config, numeric);
 
 DROP FUNCTION IF EXISTS budget._total_after(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
 DROP FUNCTION IF EXISTS budget._outcome(public.cost_tracking);
 
+DROP FUNCTION IF EXISTS budget._settled(public.cost_tracking, numeric);
+
 DROP FUNCTION IF EXISTS budget._forbid(public.cost_tracking, text, text);
 
 DROP FUNCTION IF EXISTS budget._lock_hold(uuid);
 
 DROP FUNCTION IF EXISTS budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid);
+
+DROP FUNCTION IF EXISTS budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid);
 
 DROP FUNCTION IF EXISTS budget._escalate_refusal( budget._config, budget.verdict, numeric, text, timestamptz, uuid );
 
@@ -121,6 +127,8 @@ DROP FUNCTION IF EXISTS budget._escalate_once(text, date, text, text, text, json
 DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
 
 DROP FUNCTION IF EXISTS budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz);
+
+DROP FUNCTION IF EXISTS budget._hold_metadata(numeric, jsonb, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
@@ -136,7 +144,7 @@ DROP FUNCTION IF EXISTS budget._member(text, text, jsonb);
 
 DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._serialise(text, budget._posting []);
+DROP FUNCTION IF EXISTS budget._serialise(text, budget._posting[]);
 
 DROP FUNCTION IF EXISTS budget._end_write(text);
 

@@ -489,7 +489,7 @@ COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeou
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
@@ -515,8 +515,8 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
@@ -564,8 +564,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
-'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
-the request''s metadata; NULL when it has no such key.';
+'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
+of the request''s metadata; NULL when it has no such key.';
 -- end functions/_internal/_member.sql
 
 -- begin functions/_internal/_request.sql
@@ -628,8 +628,8 @@ REVOKE ALL ON FUNCTION budget._freed(
 COMMENT ON FUNCTION budget._freed(
     numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
 ) IS
-'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
-free the amount; NULL if that never is.';
+'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
+lapsed to free the amount; NULL if that never is.';
 -- end functions/_internal/_freed.sql
 
 -- begin functions/_internal/_headroom.sql
@@ -790,6 +790,28 @@ COMMENT ON FUNCTION budget._replay(budget._config, numeric, text, jsonb, timesta
 'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';
 -- end functions/_internal/_replay.sql
 
+-- begin functions/_internal/_hold_metadata.sql
+CREATE OR REPLACE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamptz)
+RETURNS jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN jsonb_build_object(
+        'type', 'reservation',
+        'original_metadata', p_metadata,
+        'requested_cost', p_estimate::text,
+        'estimated_cost', p_estimate::text,
+        'reserved_at', budget._iso(p_now)
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) IS 'The metadata that a hold begins with.';
+-- end functions/_internal/_hold_metadata.sql
+
 -- begin functions/_internal/_insert_hold.sql
 CREATE OR REPLACE FUNCTION budget._insert_hold(
     p_id uuid,
@@ -810,13 +832,7 @@ BEGIN
         p_id,
         p_service_name,
         p_estimate,
-        jsonb_build_object(
-            'type', 'reservation',
-            'original_metadata', p_metadata,
-            'requested_cost', p_estimate::text,
-            'estimated_cost', p_estimate::text,
-            'reserved_at', budget._iso(p_now)
-        ),
+        budget._hold_metadata(p_estimate, p_metadata, p_now),
         p_now,
         p_expires_at
     )
@@ -1017,8 +1033,67 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, timestamptz, uuid
-) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+) IS
+'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
 -- end functions/_internal/_escalate_refusal.sql
+
+-- begin functions/_internal/_admit.sql
+-- What comes between the decision lock and its end.
+CREATE OR REPLACE FUNCTION budget._admit(
+    p_config budget._config,
+    p_estimate numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_reservation_id uuid,
+    p_ttl interval,
+    p_work_order_id uuid
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_row public.cost_tracking;
+    v_verdict budget.verdict;
+BEGIN
+    IF p_reservation_id IS NOT NULL THEN
+        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+    END IF;
+    IF v_row.id IS NOT NULL THEN
+        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+    END IF;
+    v_verdict := budget._decide(p_config, p_estimate, p_service_name, p_metadata, p_now, NULL);
+    IF NOT v_verdict.can_proceed THEN
+        -- The caps are the day's, and so must be the total.
+        PERFORM budget._escalate_caps(
+            p_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, p_now
+        );
+        PERFORM budget._escalate_refusal(p_config, v_verdict, p_estimate, p_service_name, p_now, p_work_order_id);
+        RETURN v_verdict;
+    END IF;
+    v_verdict.expires_at := p_now + coalesce(p_ttl, p_config.reservation_ttl);
+    v_verdict.reservation_id := budget._insert_hold(
+        coalesce(p_reservation_id, gen_random_uuid()), p_estimate, p_service_name, p_metadata, p_now, v_verdict.expires_at
+    );
+    IF v_verdict.reservation_id IS NULL THEN
+        -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
+        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+    END IF;
+    PERFORM budget._escalate_caps(p_config, v_verdict.current_total + p_estimate, p_now);
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._admit(
+    budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid) IS
+'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
+-- end functions/_internal/_admit.sql
 
 -- begin functions/_internal/_reserve.sql
 -- The one body of both variants. Lock first, then one reading of the clock, then configuration and sum: each of them
@@ -1044,46 +1119,16 @@ DECLARE
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
     v_lock_timeout text;
     v_decision record;
-    v_now timestamptz;
-    v_config budget._config;
-    v_row public.cost_tracking;
     v_verdict budget.verdict;
 BEGIN
     v_lock_timeout := budget._begin_decision();
     v_decision := budget._serialise(
         p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
     );
-    v_now := v_decision.decided_at;
-    v_config := v_decision.config;
-
-    IF p_reservation_id IS NOT NULL THEN
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-    END IF;
-    IF v_row.id IS NOT NULL THEN
-        v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
-    ELSE
-        v_verdict := budget._decide(v_config, v_estimate, v_service_name, v_metadata, v_now, NULL);
-        IF NOT v_verdict.can_proceed THEN
-            -- The caps are the day's, and so must be the total.
-            PERFORM budget._escalate_caps(
-                v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_now
-            );
-            PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_service_name, v_now, p_work_order_id);
-        ELSE
-            v_verdict.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
-            v_verdict.reservation_id := budget._insert_hold(
-                coalesce(p_reservation_id, gen_random_uuid()), v_estimate, v_service_name, v_metadata, v_now, v_verdict.expires_at
-            );
-            IF v_verdict.reservation_id IS NULL THEN
-                -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
-                SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-                v_verdict := budget._replay(v_config, v_estimate, v_service_name, v_metadata, v_now, v_row);
-            ELSE
-                PERFORM budget._escalate_caps(v_config, v_verdict.current_total + v_estimate, v_now);
-            END IF;
-        END IF;
-    END IF;
-
+    v_verdict := budget._admit(
+        v_decision.config, v_estimate, v_service_name, v_metadata, v_decision.decided_at, p_reservation_id, v_ttl,
+        p_work_order_id
+    );
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_verdict;
 END
@@ -1091,8 +1136,7 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) FROM PUBLIC;
 COMMENT ON FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) IS
-'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names. A refusal is escalated once a
-day for the service, or for the work order where one is given.';
+'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names.';
 -- end functions/_internal/_reserve.sql
 
 -- begin functions/_internal/_lock_hold.sql
@@ -1153,6 +1197,29 @@ REVOKE ALL ON FUNCTION budget._forbid(public.cost_tracking, text, text) FROM PUB
 COMMENT ON FUNCTION budget._forbid(public.cost_tracking, text, text) IS
 'Errors: PB004, with the state that the ledger has and what was asked for.';
 -- end functions/_internal/_forbid.sql
+
+-- begin functions/_internal/_settled.sql
+CREATE OR REPLACE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_row.metadata ->> 'type' <> 'actual' THEN
+        RETURN false;
+    END IF;
+    IF p_row.cost <> p_actual THEN
+        PERFORM budget._forbid(p_row, 'settled', 'cost ' || p_actual);
+    END IF;
+    RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._settled(public.cost_tracking, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settled(public.cost_tracking, numeric) IS
+'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+-- end functions/_internal/_settled.sql
 
 -- begin functions/_internal/_outcome.sql
 CREATE OR REPLACE FUNCTION budget._outcome(p_row public.cost_tracking)
@@ -1236,6 +1303,27 @@ REVOKE ALL ON FUNCTION budget._over_limit(budget._config, numeric) FROM PUBLIC;
 COMMENT ON FUNCTION budget._over_limit(budget._config, numeric) IS
 'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';
 -- end functions/_internal/_over_limit.sql
+
+-- begin functions/_internal/_settlement.sql
+CREATE OR REPLACE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN p_metadata || jsonb_build_object(
+        'type', 'actual',
+        'over_limit', budget._over_limit(p_config, p_total)
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._settlement(budget._config, numeric, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settlement(budget._config, numeric, jsonb) IS
+'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+limit.';
+-- end functions/_internal/_settlement.sql
 
 -- begin functions/_internal/_escalate_spend.sql
 CREATE OR REPLACE FUNCTION budget._escalate_spend(
@@ -2061,20 +2149,11 @@ DECLARE
     v_config budget._config;
     v_total numeric;
 BEGIN
-    IF v_row.metadata ->> 'type' = 'actual' THEN
-        IF v_row.cost <> v_actual THEN
-            PERFORM budget._forbid(v_row, 'settled', 'cost ' || v_actual);
-        END IF;
-    ELSE
+    IF NOT budget._settled(v_row, v_actual) THEN
         v_config := budget._read_config();
         v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
         UPDATE public.cost_tracking AS l
-        SET
-            cost = v_actual,
-            metadata = l.metadata || v_metadata || jsonb_build_object(
-                'type', 'actual',
-                'over_limit', budget._over_limit(v_config, v_total)
-            )
+        SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
         PERFORM budget._escalate_spend(v_config, v_total, v_row);
@@ -3186,7 +3265,7 @@ COMMENT ON VIEW budget.invariants IS
 -- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )

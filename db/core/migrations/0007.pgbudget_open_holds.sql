@@ -28,7 +28,7 @@ $do$;
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
@@ -54,8 +54,8 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where

@@ -27,5 +27,5 @@ $function$;
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
 COMMENT ON FUNCTION budget._drift() IS
-'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their limit. None when
-healthy.';
+'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their
+limit. None when healthy.';

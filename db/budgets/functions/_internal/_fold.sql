@@ -1,32 +1,28 @@
--- Postings that another decision is folding are left to it.
-CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_slot integer)
+-- Each session posts under its own slot, and whoever holds a slot folds what is under it: nobody else does meanwhile.
+CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_whole boolean)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid [];
+    v_rows tid[];
     v_amount numeric;
 BEGIN
-    SELECT array_agg(p.ctid), sum(p.amount)
+    SELECT array_agg(o.ctid), sum(o.amount)
     INTO v_rows, v_amount
-    FROM (
-        SELECT o.ctid, o.amount
-        FROM budget.postings AS o
-        WHERE o.budget = p_match.budget AND o.member = p_match.member AND o.starts_at = p_match.starts_at
-        FOR UPDATE SKIP LOCKED
-    ) AS p;
+    FROM budget.postings AS o
+    WHERE
+        (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND (p_whole OR o.slot = p_match.slot);
     IF v_rows IS NULL THEN
         RETURN;
     END IF;
     UPDATE budget.balances AS b
     SET amount = b.amount + v_amount, room = b.room - v_amount
     WHERE
-        b.budget = p_match.budget
-        AND b.member = p_match.member
-        AND b.starts_at = p_match.starts_at
-        AND b.slot = p_slot
+        (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+        AND b.slot = CASE WHEN p_whole THEN 0 ELSE p_match.slot END
         AND (b.slot = 0 OR b.room >= v_amount);
     IF FOUND THEN
         DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
@@ -34,7 +30,7 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._fold(budget._match, integer) FROM PUBLIC;
-COMMENT ON FUNCTION budget._fold(budget._match, integer) IS
-'Adds the postings that have come in to a slot of their balance, which the caller has locked; not to one that would have
-less than no room.';
+REVOKE ALL ON FUNCTION budget._fold(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._fold(budget._match, boolean) IS
+'Adds the postings that have come in to their balance: those of the own slot to it, unless it would have less than no
+room, or (p_whole) those of all slots to slot 0. The caller has locked the one, or all.';

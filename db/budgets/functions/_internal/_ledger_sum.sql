@@ -29,4 +29,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._ledger_sum(text, text, timestamptz, timestamptz) IS
-'What a balance must be: the sum of the ledger rows of a member in a window, lapsed holds that are not marked included.';
+'What a balance must be: the sum of the ledger rows of a member in a window, and among them the lapsed holds that are
+not marked.';

@@ -1,7 +1,7 @@
 -- In this order balances are locked, by everyone.
 CREATE OR REPLACE FUNCTION budget._matching(
     p_config budget._config,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     p_now timestamptz
 )
 RETURNS SETOF budget._match
@@ -36,6 +36,6 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._matching(budget._config, budget._posting [], timestamptz) IS
+REVOKE ALL ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._matching(budget._config, budget._posting[], timestamptz) IS
 'The balances that postings belong to, those of a new request at p_now, in the order of locking.';

@@ -8,11 +8,11 @@ CREATE OR REPLACE FUNCTION budget._period(
 )
 LANGUAGE plpgsql
 STABLE
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    v_day record;
     v_first date;
 BEGIN
     IF NOT isfinite(p_at) THEN
@@ -25,7 +25,13 @@ BEGIN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
     ELSE
-        v_first := date_trunc(p_period, (budget._window(p_at, p_zone)).day::timestamp)::date;
+        v_day := budget._window(p_at, p_zone);
+        IF p_period = 'day' THEN
+            starts_at := v_day.starts_at;
+            ends_at := v_day.ends_at;
+            RETURN;
+        END IF;
+        v_first := date_trunc(p_period, v_day.day::timestamp)::date;
         starts_at := budget._day_start(v_first, p_zone);
         ends_at := budget._day_start((v_first + ('1 ' || p_period)::interval)::date, p_zone);
     END IF;
@@ -33,6 +39,5 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';

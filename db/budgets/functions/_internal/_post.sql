@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_postings budget._posting [];
+    v_postings budget._posting[];
     v_config budget._config;
     v_match budget._match;
 BEGIN
@@ -37,7 +37,7 @@ BEGIN
     IF v_postings = '{}' THEN
         RETURN NULL;
     END IF;
-    -- A snapshot older than a budget would not see that there is one to post to.
+    -- A snapshot older than a budget would not see that there is one to post to (budget._touch).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM budget.budgets AS b WHERE b.name = 'daily' FOR SHARE;
     END IF;
@@ -45,8 +45,10 @@ BEGIN
     v_config := budget._read_config();
     FOR v_match IN SELECT m.* FROM budget._matching(v_config, v_postings, budget._now()) AS m LOOP
         CONTINUE WHEN v_match.amount = 0;
-        INSERT INTO budget.postings (budget, member, starts_at, ends_at, amount)
-        VALUES (v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.amount);
+        INSERT INTO budget.postings (budget, member, starts_at, ends_at, slot, amount)
+        VALUES (
+            v_match.budget, v_match.member, v_match.starts_at, v_match.ends_at, v_match.slot, v_match.amount
+        );
         IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
             PERFORM budget._escalate_balance(v_config, v_match);
         END IF;

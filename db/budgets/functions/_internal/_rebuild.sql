@@ -31,4 +31,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers out.';
+'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
+out.';

@@ -8,8 +8,8 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value END;
-    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value END;
+    v_old text := CASE WHEN TG_OP <> 'INSERT' AND OLD.key = 'budget_limits' THEN OLD.value::text END;
+    v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value::text END;
     v_lock_timeout text;
 BEGIN
     IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
@@ -17,8 +17,7 @@ BEGIN
     END IF;
     v_lock_timeout := budget._begin_write();
     PERFORM budget._lock_ledger();
-    -- A writer whose snapshot is older than this zone meets the change here, and repeats (budget._post).
-    UPDATE budget.budgets AS b SET slots = b.slots WHERE b.name = 'daily';
+    PERFORM budget._touch();
     PERFORM budget._rebuild(budget._read_config(), b.name)
     FROM budget.budgets AS b
     WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');

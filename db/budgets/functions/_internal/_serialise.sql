@@ -1,9 +1,9 @@
--- Each balance that a decision depends on is locked, in one order. The advisory lock is shared among these decisions; it
--- keeps out a call of the core series that was under way when this one was applied, and the other way round. A try that
--- found no room in its own slots, or waited while the limits changed or into the next window, gives its locks back first.
+-- Each balance that a decision depends on is locked, in one order. The advisory lock is shared among these decisions;
+-- it keeps out a call of the core series that was under way when this one was applied, and the other way round. A try
+-- that found no room in its own slots, or waited while the limits changed or into the next window, gives them back.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
@@ -12,10 +12,10 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_services text [] := ARRAY(SELECT p.service_name FROM unnest(p_postings) AS p);
+    v_services text[] := ARRAY(SELECT p.service_name FROM unnest(p_postings) AS p);
     v_before budget._config;
     v_match budget._match;
-    v_whole text [] := '{}';
+    v_whole text[] := '{}';
     v_ends_at timestamptz;
 BEGIN
     decided_at := budget._now();
@@ -68,8 +68,8 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting []) FROM PUBLIC;
-COMMENT ON FUNCTION budget._serialise(text, budget._posting []) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 'Locks the balances that a request depends on until the end of the transaction, with ROW EXCLUSIVE on the ledger and a
 shared advisory lock 8099550711184319860; p_lock makes no difference. Returns the instant of the decision and the
 limits in force, both read under the locks. Errors: PB005; 55P03.';

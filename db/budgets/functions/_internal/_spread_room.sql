@@ -7,7 +7,7 @@ AS $function$
 DECLARE
     v_total numeric := sum(b.amount)
         FROM budget.balances AS b
-        WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
     v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
     v_share numeric := trunc(v_rest / p_match.slots, 12);
 BEGIN
@@ -24,7 +24,7 @@ BEGIN
             ELSE v_share
         END,
         room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
-    WHERE b.budget = p_match.budget AND b.member = p_match.member AND b.starts_at = p_match.starts_at;
+    WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
 END
 $function$;
 

@@ -41,4 +41,5 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, timestamptz, uuid
-) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+) IS
+'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';

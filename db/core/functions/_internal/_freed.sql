@@ -40,5 +40,5 @@ REVOKE ALL ON FUNCTION budget._freed(
 COMMENT ON FUNCTION budget._freed(
     numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
 ) IS
-'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
-free the amount; NULL if that never is.';
+'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
+lapsed to free the amount; NULL if that never is.';

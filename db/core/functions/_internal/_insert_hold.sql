@@ -17,13 +17,7 @@ BEGIN
         p_id,
         p_service_name,
         p_estimate,
-        jsonb_build_object(
-            'type', 'reservation',
-            'original_metadata', p_metadata,
-            'requested_cost', p_estimate::text,
-            'estimated_cost', p_estimate::text,
-            'reserved_at', budget._iso(p_now)
-        ),
+        budget._hold_metadata(p_estimate, p_metadata, p_now),
         p_now,
         p_expires_at
     )

@@ -18,5 +18,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
-'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
-the request''s metadata; NULL when it has no such key.';
+'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
+of the request''s metadata; NULL when it has no such key.';
