@@ -53,7 +53,7 @@ def old(db: Connection) -> Connection:
 def move(db: Connection, batch: int = 15) -> int:
     moved = 0
     for _ in range(100):
-        found = one(db, "SELECT archive.move(%s, %s) AS moved", CUT, batch).moved
+        found: int = one(db, "SELECT archive.move(%s, %s) AS moved", CUT, batch).moved
         moved += found
         if not found:
             return moved

@@ -84,9 +84,10 @@ def test_it_can_be_had_as_one_file(empty_dsn: str) -> None:
 
 
 def kept(db: Connection, name: str) -> dict[str, Any]:
-    row = one(db, "SELECT to_jsonb(b) - 'name' AS budget FROM budget.budgets AS b WHERE b.name = %s", name)
-    budget: dict[str, Any] = row.budget
-    return budget
+    budget: dict[str, Any] = one(
+        db, "SELECT to_jsonb(b) AS budget FROM budget.budgets AS b WHERE b.name = %s", name
+    ).budget
+    return {key: value for key, value in budget.items() if key not in ("name", "counted_from")}
 
 
 NEW = {

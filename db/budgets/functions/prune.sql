@@ -18,6 +18,7 @@ BEGIN
         DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
     SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
+    UPDATE budget.budgets AS b SET counted_from = v_before WHERE b.counted_from < v_before;
     -- Where nobody reserves, nobody folds.
     FOR v_match IN
         SELECT b.name, b.dimension, o.member, o.starts_at, o.ends_at, NULL, b.enforcement, b.slots, 0, 0

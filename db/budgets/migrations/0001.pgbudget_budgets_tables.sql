@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     slots integer NOT NULL DEFAULT 1,
     extra numeric,
     extra_until timestamptz,
+    counted_from timestamptz,
     CONSTRAINT budgets_period_known CHECK (period IN ('minute', 'hour', 'day', 'week', 'month', 'total')),
     CONSTRAINT budgets_enforcement_known CHECK (enforcement IN ('block', 'warn')),
     CONSTRAINT budgets_limit_in_range CHECK (limit_amount >= 0 AND limit_amount < 1e15),
@@ -28,6 +29,9 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
 );
 
 COMMENT ON TABLE budget.budgets IS 'The budgets; budget.set_budget writes them.';
+
+COMMENT ON COLUMN budget.budgets.counted_from IS
+'Of a window that ends after this, all that the ledger has is in balances and postings. An older one is added up anew.';
 
 CREATE TABLE IF NOT EXISTS budget.balances (
     budget text NOT NULL REFERENCES budget.budgets (name) ON DELETE CASCADE,

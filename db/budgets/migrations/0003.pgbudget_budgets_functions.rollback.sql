@@ -57,6 +57,8 @@ DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 
+DROP FUNCTION IF EXISTS budget._unopened(text, text, text, timestamptz, timestamptz);
+
 DROP FUNCTION IF EXISTS budget._posted(text, text, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._ledger_sum(text, text, timestamptz, timestamptz);

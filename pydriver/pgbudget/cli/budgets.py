@@ -42,16 +42,24 @@ FROM budget.budgets AS b
 LEFT JOIN budget.status AS s ON b.name = 'daily'
 ORDER BY b.name <> 'daily', b.name
 """
-_KEPT = "SELECT b.* FROM budget.budgets AS b WHERE b.name = %s"
-_SET = """
-SELECT s.*
+_COLUMNS = """
+    b.name, b.dimension, b.member, b.period, b.limit_amount, b.timezone, b.soft_limits, b.enforcement, b.is_active,
+    b.slots, b.extra, b.extra_until
+"""
+_KEPT = "SELECT" + _COLUMNS + "FROM budget.budgets AS b WHERE b.name = %s"
+_DROP = "SELECT" + _COLUMNS + "FROM budget.drop_budget(p_name => %s) AS b"
+_SET = (
+    "SELECT"
+    + _COLUMNS
+    + """
 FROM budget.set_budget(
     p_name => %(name)s, p_limit => %(limit_amount)s, p_dimension => %(dimension)s, p_member => %(member)s,
     p_period => %(period)s, p_timezone => %(timezone)s, p_soft_limits => %(soft_limits)s::numeric [],
     p_enforcement => %(enforcement)s, p_active => %(is_active)s, p_slots => %(slots)s, p_extra => %(extra)s,
     p_until => coalesce(%(extra_until)s, clock_timestamp() + %(extra_for)s::interval)
-) AS s
+) AS b
 """
+)
 # A budget without a limit that is known has no share; it comes last.
 _STANDING = """
 SELECT
@@ -330,7 +338,7 @@ def drop_budget(outer_dsn: str, *, name: str, yes: bool, dsn: str, as_json: bool
         if not yes and sys.stdin.isatty() and cursor.execute(_KEPT, [name]).fetchone():
             click.confirm(f"Nobody will be limited by {printable(name)} any more. Drop it?", abort=True, err=True)
         try:
-            found = cursor.execute("SELECT d.* FROM budget.drop_budget(p_name => %s) AS d", [name]).fetchone()
+            found = cursor.execute(_DROP, [name]).fetchone()
         except psycopg.Error as error:
             raise translated(error, "drop_budget", {"name": name}) from error
     if as_json:
