@@ -68,34 +68,38 @@ def test_every_history_has_an_order(
 LOCK = """v_decision := budget._serialise(
         p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
     );"""
-LOOK = "SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;"
+UNLOCKED = {LOCK: "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;"}
+LATE_LOCK = """PERFORM budget._serialise(
+        'advisory', ARRAY[ROW(p_service_name, p_metadata, NULL, p_estimate)::budget._posting]
+    );"""
 NO_LOCK = by_series(
     core={"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"},
     budgets={"IF NOT budget._lock_balance(": "IF false AND NOT budget._lock_balance("},
 )
 
-# What is changed in which function.
+# What is changed in which functions.
 BROKEN = {
-    "no decision lock": ("budget._serialise", NO_LOCK),
-    "the sum before the lock": (
-        "budget._reserve",
-        {
-            LOCK: "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;",
-            "        IF NOT v_verdict.can_proceed": f"{LOCK} IF NOT v_verdict.can_proceed",
-        },
-    ),
-    "the id looked up before the lock": ("budget._reserve", {LOOK: "NULL;", LOCK: f"{LOOK} {LOCK}"}),
+    "no decision lock": {"budget._serialise": NO_LOCK},
+    "the sum before the lock": {
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF NOT v_verdict.can_proceed": f"    {LATE_LOCK} IF NOT v_verdict.can_proceed"},
+    },
+    "the id looked up before the lock": {
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF v_row.id IS NOT NULL": f"    {LATE_LOCK} IF v_row.id IS NOT NULL"},
+    },
 }
 
 
-@pytest.mark.parametrize(("function", "changes"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("changes", BROKEN.values(), ids=BROKEN)
 def test_a_broken_guard_is_found(
-    db: Connection, crowd: Callable[[int], Crowd], function: str, changes: dict[str, str]
+    db: Connection, crowd: Callable[[int], Crowd], changes: dict[str, dict[str, str]]
 ) -> None:
-    source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
-    for old, new in changes.items():
-        assert old in source
-        source = source.replace(old, new)
-    db.execute(source)
+    for function, replaced in changes.items():
+        source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
+        for old, new in replaced.items():
+            assert old in source
+            source = source.replace(old, new)
+        db.execute(source)
     assert first_wrong(db, crowd(CLIENTS), range(BATCH)) is not None
     empty_ledger(db)
