@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     soft_limits numeric[] NOT NULL DEFAULT '{}',
     enforcement text NOT NULL DEFAULT 'block',
     is_active boolean NOT NULL DEFAULT true,
+    -- squawk-ignore prefer-bigint-over-int
     slots integer NOT NULL DEFAULT 1,
     extra numeric,
     extra_until timestamptz,
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS budget.balances (
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    -- squawk-ignore prefer-bigint-over-int
     slot integer NOT NULL,
     amount numeric NOT NULL DEFAULT 0,
     room numeric NOT NULL DEFAULT 0,
@@ -68,12 +70,15 @@ CREATE TABLE IF NOT EXISTS budget.postings (
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    -- squawk-ignore prefer-bigint-over-int
     slot integer NOT NULL,
     amount numeric NOT NULL
 )
 -- Its rows live shortly, and many come and go.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
+-- The table is new, and empty.
+-- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at, slot);
 
 COMMENT ON TABLE budget.postings IS

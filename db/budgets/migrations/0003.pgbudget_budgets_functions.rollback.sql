@@ -1,5 +1,12 @@
 SET search_path = pg_catalog, pg_temp;
 
+-- The calls that had begun before core's functions came back end first: a function that they need would be gone.
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+END
+$do$;
+
 -- begin compiled
 DROP VIEW IF EXISTS budget.budget_status;
 
