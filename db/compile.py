@@ -14,8 +14,8 @@ and this tool writes the file's text between the two lines. In the migration's r
 and `-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
 
 Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
-the sums of both. Whoever changes core's half alone is stopped, here and in a check. What a rollback of that series names
-in the way shown above is core's.
+the sums of both. Whoever changes core's half alone is stopped, here and in a check. What a rollback of that series
+names in the way shown above is core's.
 
 Others' databases hold what was released. From then on, and checked at every run:
 

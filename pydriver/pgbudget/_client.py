@@ -156,7 +156,8 @@ class Client(Functions, Generic[Source, Held]):
         if not self._version_checked:
             found = "no pgbudget"
             with suppress(psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
-                found = f"pgbudget {await self._fetch(connection, _VERSION)}"
+                version = await self._fetch(connection, _VERSION)
+                found = f"pgbudget {version}"
             if _numbers(found) < _numbers(REQUIRED_VERSION):
                 message = f"the database has {found}; this driver needs {REQUIRED_VERSION} or later"
                 raise DatabaseBehind(message, hint="Run `pgbudget migrate`.")
