@@ -72,7 +72,7 @@ PGSPOT := --no-plpgsql
 # IF NOT EXISTS and OR REPLACE: a migration that was cut short runs again. The schema is ours, and nobody else creates in it.
 PGSPOT += --ignore PS002 --ignore PS010 --ignore PS014 --ignore PS015
 
-bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function; A=--quick or A='--rounds 6' is sooner
+bench: .venv/with-bench ## Measure what calls cost, in rounds against the handover's function; A=--quick or A='--only budgets' is sooner
 	$(BIN)/python -m tests.bench $(A)
 
 clean: ## Remove .venv and all that was generated

@@ -14,7 +14,8 @@ and this tool writes the file's text between the two lines. In the migration's r
 and `-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
 
 Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
-the sums of both. Whoever changes core's half alone is stopped, here and in a check.
+the sums of both. Whoever changes core's half alone is stopped, here and in a check. What a rollback of that series
+names in the way shown above is core's.
 
 Others' databases hold what was released. From then on, and checked at every run:
 
@@ -110,7 +111,7 @@ def compiled(series: Path) -> dict[Path, str]:
         text, back = path.read_text(), rollback.read_text()
         if path not in frozen:
             text = fill(text, sources)
-            back = fill_rollback(back, way_back(text, below | carried))
+            back = fill_rollback(fill(back, below), way_back(text, below | carried))
         result |= {path: text, rollback: back}
         carried |= blocks(text)
     if missing := sorted(sources.keys() - carried.keys()):

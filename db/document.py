@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/functions.md from what a migrated database says of itself: signatures, comments, grants.
+"""Write docs/functions.md from what a database with all series says of itself: signatures, comments, grants.
 
     python db/document.py postgresql://…/db > docs/functions.md
 
@@ -23,7 +23,12 @@ GROUPS = {
     "Limits and the switch": "limits set_limits freeze unfreeze",
     "Work orders": "route_work_order detect_hard_stop retry_strategy escalate",
     "Version": "version",
+    "Many budgets": "set_budget drop_budget prune reconcile",
+    "Many at once": "reserve_many settle_many",
 }
+
+ROWS = ("verdict", "outcome", "budgets")
+"""What functions return rows of."""
 
 INTRODUCTION = """# Functions and views
 
@@ -31,12 +36,13 @@ Generated from the database: each text is the function's own `COMMENT`, which `\
 
 - Arguments can be given by name (`p_ttl => '10 minutes'`); those with a default can be left out. Amounts are in the
   currency of the limits.
-- A function that returns rows of `budget.verdict` or `budget.outcome` returns exactly one. A refusal is a row, not an
-  error.
+- A function that returns rows of `budget.verdict` or `budget.outcome` returns exactly one, those for many at
+  once one for each. A refusal is a row, not an error.
 - Errors carry a SQLSTATE: 22023 bad argument, 22003 amount out of range, PB001 isolation level, PB002 unknown
   reservation, PB003 id reused with other arguments, PB004 the hold's state forbids it, PB005 bad configuration, 55P03
   lock wait. The detail has the values, the hint says what to do.
 - EXECUTE is granted as shown, and to nobody else.
+- Many budgets and many at once are there where the series `budgets` is applied: [budgets.md](budgets.md).
 """
 
 FUNCTIONS = """
@@ -79,7 +85,7 @@ def page(connection: psycopg.Connection[Any]) -> str:
         views = cursor.execute(VIEWS).fetchall()
         columns = {
             relation: cursor.execute(COLUMNS, [f"budget.{relation}"]).fetchall()
-            for relation in ("verdict", "outcome", *(view.name for view in views))
+            for relation in (*ROWS, *(view.name for view in views))
         }
     grouped = {title: names.split() for title, names in GROUPS.items()}
     if functions.keys() != {name for names in grouped.values() for name in names}:
@@ -89,7 +95,7 @@ def page(connection: psycopg.Connection[Any]) -> str:
         parts.append(f"## {title}\n")
         parts += [function(functions[name]) for name in names]
     parts.append("## Rows\n")
-    parts += [f"### budget.{name}\n\n{table(columns[name])}" for name in ("verdict", "outcome")]
+    parts += [f"### budget.{name}\n\n{table(columns[name])}" for name in ROWS]
     parts.append("## Views\n\nFor `budget_reader`.\n")
     parts += [f"### budget.{view.name}\n\n{view.comment}\n\n{table(columns[view.name])}" for view in views]
     return "\n".join(parts)

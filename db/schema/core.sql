@@ -342,8 +342,8 @@ CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, 
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have lapsed to
-free the amount; NULL if that never is.';
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
+lapsed to free the amount; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -493,8 +493,8 @@ CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request 
 
 -- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key of
-the request''s metadata; NULL when it has no such key.';
+COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
+of the request''s metadata; NULL when it has no such key.';
 
 -- Name: _metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
 

@@ -5,6 +5,7 @@ with Budget("postgresql:///app") as budget:
         hold.settle(call_the_model())
 """
 
+from pgbudget.batches import Request, Settlement
 from pgbudget.budget import AsyncBudget, Budget
 from pgbudget.errors import (
     AmountOutOfRange,
@@ -20,6 +21,7 @@ from pgbudget.errors import (
     Refused,
     ReservationMismatch,
     UndeliveredSettlement,
+    UndeliveredSettlements,
     UnknownReservation,
     Unsettled,
     WrongIsolationLevel,
@@ -49,11 +51,14 @@ __all__ = [
     "MissingRollback",
     "Outcome",
     "Refused",
+    "Request",
     "ReservationMismatch",
     "Retry",
     "Routing",
+    "Settlement",
     "Status",
     "UndeliveredSettlement",
+    "UndeliveredSettlements",
     "UnknownReservation",
     "Unsettled",
     "Verdict",

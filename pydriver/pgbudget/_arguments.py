@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from pgbudget.batches import Request, Settlement
 
 Money: TypeAlias = Decimal | int | float
 Metadata: TypeAlias = Mapping[str, Any]
@@ -15,6 +20,8 @@ Tokens: TypeAlias = int
 SQL_TYPES = {
     "Metadata": "jsonb",
     "Money": "numeric",
+    "Sequence[Request]": "jsonb",
+    "Sequence[Settlement]": "jsonb",
     "Tokens": "bigint",
     "UUID": "uuid",
     "bool": "boolean",
@@ -51,3 +58,15 @@ def limits_to_json(limits: Metadata) -> str:
         for key, value in limits.items()
     }
     return f"{{{', '.join(f'{key}: {value}' for key, value in members.items())}}}"
+
+
+def batch_to_json(batch: Iterable[Request | Settlement]) -> str:
+    """Return a batch as JSON, without what is left out. TypeError, ValueError."""
+
+    def sent(name: str, value: Any) -> Any:
+        if isinstance(value, timedelta):
+            return f"{value // timedelta(microseconds=1)} microseconds"
+        return money(value) if name.endswith("_cost") else value
+
+    given = ({field.name: getattr(element, field.name) for field in fields(element)} for element in batch)
+    return to_json([{n: sent(n, value) for n, value in element.items() if value is not None} for element in given])

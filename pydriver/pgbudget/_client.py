@@ -33,7 +33,7 @@ Listener: TypeAlias = Callable[[Event], object]
 
 LOG = logging.getLogger("pgbudget")
 REQUIRED_VERSION = "1.0"
-_VERSION = Call("version", b"SELECT budget.version()", {}, {}, scalar_row)
+_VERSION: Call[str] = Call("version", b"SELECT budget.version()", {}, {}, scalar_row)
 
 
 class Client(Functions, Generic[Source, Held]):
@@ -156,7 +156,8 @@ class Client(Functions, Generic[Source, Held]):
         if not self._version_checked:
             found = "no pgbudget"
             with suppress(psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
-                found = f"pgbudget {await self._fetch(connection, _VERSION)}"
+                version = await self._fetch(connection, _VERSION)
+                found = f"pgbudget {version}"
             if _numbers(found) < _numbers(REQUIRED_VERSION):
                 message = f"the database has {found}; this driver needs {REQUIRED_VERSION} or later"
                 raise DatabaseBehind(message, hint="Run `pgbudget migrate`.")
@@ -168,7 +169,7 @@ class Client(Functions, Generic[Source, Held]):
             # The application may have chosen floats for its own queries; money stays exact.
             cursor.adapters.register_loader("numeric", NumericLoader)
             await ready(cursor.execute(call.query, call.parameters))
-            return cast(T, await ready(cursor.fetchone()))
+            return cast(T, await ready(cursor.fetchall() if call.is_batch else cursor.fetchone()))
 
     def _transaction(self, connection: Any) -> Any:
         if self._in_transaction:

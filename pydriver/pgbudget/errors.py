@@ -16,7 +16,7 @@ from pgbudget.results import Outcome, Verdict
 if TYPE_CHECKING:
     from pgbudget.budget import AsyncBudget, Budget
 
-POSTING = ("settle", "cancel", "record")
+POSTING = ("settle", "settle_many", "cancel", "record")
 """They report what has happened already: one that is not delivered must not get lost."""
 
 
@@ -150,6 +150,19 @@ class UndeliveredSettlement(BudgetError):
         return outcome
 
 
+class UndeliveredSettlements(UndeliveredSettlement):
+    """A `settle_many` that did not get through; `deliver` answers with its outcomes."""
+
+    if TYPE_CHECKING:  # the method is the same
+
+        @overload  # type: ignore[override]
+        def deliver(self, budget: Budget) -> list[Outcome]: ...
+        @overload
+        def deliver(self, budget: AsyncBudget) -> Coroutine[Any, Any, list[Outcome]]: ...
+        def deliver(self, budget: Any) -> Any:
+            """Make the call again, as for one settlement."""
+
+
 # The server could not, whatever was asked. To psycopg a server that is read-only, as a standby is, and a transaction
 # that has failed before are InternalErrors.
 _UNDELIVERED = (psycopg.OperationalError, psycopg.InternalError)
@@ -164,7 +177,8 @@ def translated(error: BaseException, function: str, arguments: Mapping[str, Any]
     kind, diag = _BY_SQLSTATE.get(error.sqlstate or ""), error.diag
     ours: BudgetError
     if function in POSTING and isinstance(error, _UNDELIVERED):
-        ours = UndeliveredSettlement(function, arguments, error)
+        undelivered = UndeliveredSettlements if function == "settle_many" else UndeliveredSettlement
+        ours = undelivered(function, arguments, error)
     elif kind:
         ours = kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint)
     else:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tests.bench.ledgers import KINDS, Ledgers, bench_server
 from tests.bench.results import Spread, difference, ratio
-from tests.bench.rounds import Case, Figures, measure
+from tests.bench.rounds import Case, Figures, Load, measure
 from tests.bench.steps import profile
 from tests.bench.subjects import SUBJECTS, Subject
 from tests.bench.tables import steps
@@ -37,8 +37,8 @@ def main() -> None:
         for subject in [subject for subject in subjects if KINDS[subject.kind].series]:
             kind = KINDS[subject.kind]
             kinds[subject.kind + CHANGED] = dataclasses.replace(kind, sql=kind.sql + options.sql.read_text())
-            subjects.append(Subject(subject.name + CHANGED, subject.kind + CHANGED, subject.script, subject.sums))
-    case = Case("ab", tuple(subjects), options.rows, options.clients, options.calls, options.rounds)
+            subjects.append(Subject(subject.name + CHANGED, subject.kind + CHANGED, subject.script, subject.times))
+    case = Case.alike("ab", subjects, Load(options.rows, options.clients, options.calls), options.rounds)
     with bench_server() as server, Ledgers(server, options.old_rows, kinds) as ledgers:
         console = Console()
         console.width = max(console.width, 120)
@@ -49,7 +49,7 @@ def main() -> None:
                 profile(ledgers, "reserve_advisory", options.rows, in_transaction=whole, **taken)
                 for whole in (False, True)
             ]
-            console.print(steps(profiles).rich())
+            console.print(steps("µs of a call", profiles).rich())
 
 
 def table(case: Figures) -> Table:

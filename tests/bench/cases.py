@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.bench.rounds import Case
+from tests.bench.rounds import Case, Load
 from tests.bench.subjects import SUBJECTS
 
 CALLS = ("INSERT", "handover", "reserve", "reserve_advisory")
@@ -67,12 +67,10 @@ class Scale:
 
     def _case(self, name: str, subjects: tuple[str, ...], size: int, clients: int) -> Case:
         few = name == "old rows of the handover"  # each of these calls reads millions of rows
-        return Case(
+        return Case.alike(
             name,
-            tuple(SUBJECTS[subject] for subject in subjects),
-            rows=self.rows[size],
-            clients=clients,
-            calls=5 if few else max(self.calls[size], 2 * clients),
+            [SUBJECTS[subject] for subject in subjects],
+            Load(self.rows[size], clients, calls=5 if few else max(self.calls[size], 2 * clients)),
             rounds=max(2, self.rounds[size] // (3 if few or clients >= 64 else 1)),
         )
 

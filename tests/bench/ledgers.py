@@ -63,6 +63,27 @@ class Kind:
     lived: bool = False
     sql: str = ""
 
+    @property
+    def balances(self) -> bool:
+        """Whether it keeps balances, which are as large as the ledger's rows say."""
+        return "budgets" in self.series
+
+
+def _budgets(sql: str = "") -> Kind:
+    return Kind(series=("core", "budgets"), sql=sql)
+
+
+# The budget daily is the one that all calls share; requests come from this many teams and users.
+SLOTS, TEAMS, USERS = 16, 50, 1_000
+DAILY = "SELECT budget.set_budget('daily', NULL, p_slots => {slots});"
+TEAM_BUDGETS = f"""
+SELECT budget.set_budget('team ' || n, 1000, 'team', 'team-' || n) FROM generate_series(1, {TEAMS}) AS n;
+"""
+MEMBER_BUDGETS = """
+SELECT budget.set_budget('each team', 1000, 'team');
+SELECT budget.set_budget('each user', 1000, 'user');
+"""
+
 
 KINDS = {
     "handover": Kind(series=()),
@@ -72,6 +93,10 @@ KINDS = {
     "core, lived": Kind(lived=True),
     "core, plain index": Kind(sql=PLAIN_INDEX),
     "core, plain index, lived": Kind(lived=True, sql=PLAIN_INDEX),
+    "budgets": _budgets(),
+    **{f"budgets, {slots} slots": _budgets(DAILY.format(slots=slots)) for slots in (8, 16, 64)},
+    "50 budgets": _budgets(DAILY.format(slots=SLOTS) + TEAM_BUDGETS),
+    "3 budgets match": _budgets(DAILY.format(slots=SLOTS) + MEMBER_BUDGETS),
 }
 
 # One call each of what leaves a settled row behind; the ledgers are filled with copies of that row.
@@ -87,13 +112,43 @@ SPEND = (
     "SELECT budget.settle(%s, 0.0001)",
 )
 
-# md5 makes ids faster than gen_random_uuid, and as scattered.
+# md5 makes ids faster than gen_random_uuid, and as scattered. A day that is very large would come to the limit: what is
+# beyond 100,000 rows costs nothing.
 FILL = """
 INSERT INTO cost_tracking (id, service_name, cost, metadata, created_at)
 SELECT
-    md5(%(salt)s || n)::uuid, 'service-' || n %% 10, 0.0001, %(metadata)s::text::jsonb,
+    md5(%(salt)s || n)::uuid, 'service-' || n %% 10, CASE WHEN n <= 100000 THEN 0.0001 ELSE 0 END, {metadata},
     %(begin)s::timestamptz + n * %(step)s::interval
 FROM generate_series(1, %(rows)s) AS n
+"""
+METADATA = "%(metadata)s::text::jsonb"
+MEMBERS_METADATA = f"""
+jsonb_set({METADATA}, '{{original_metadata}}', %(metadata)s::text::jsonb -> 'original_metadata' || jsonb_build_object(
+    'team', 'team-' || 1 + n %% {TEAMS}, 'user', 'user-' || 1 + n %% {USERS}
+))
+"""
+
+# The triggers would post millions of rows one by one, and the next decision would sum them up.
+WITHOUT_TRIGGERS, WITH_TRIGGERS = "SET session_replication_role = replica", "RESET session_replication_role"
+# As the migration and set_budget do it, and then one decision, which spreads the room over the slots.
+COUNT = """
+DO $do$
+BEGIN
+    PERFORM budget._rebuild(budget._read_config(), b.name) FROM budget.budgets AS b;
+    DELETE FROM public.cost_tracking WHERE id = (
+        SELECT reservation_id FROM budget.reserve_advisory(0.0001, 'bench', '{"team": "team-1", "user": "user-1"}')
+    );
+    DROP TABLE IF EXISTS counted, posted;
+    CREATE TABLE counted AS TABLE budget.balances;
+    CREATE TABLE posted AS TABLE budget.postings;
+END
+$do$
+"""
+COUNTED_AGAIN = """
+DELETE FROM budget.balances;
+DELETE FROM budget.postings;
+INSERT INTO budget.balances TABLE counted;
+INSERT INTO budget.postings TABLE posted;
 """
 
 LIVE = """
@@ -112,6 +167,7 @@ $do$
 """
 
 VACUUM = "VACUUM (INDEX_CLEANUP ON) cost_tracking"
+VACUUM_BALANCES = "VACUUM (INDEX_CLEANUP ON) budget.balances, budget.postings"
 
 
 @contextmanager
@@ -137,15 +193,10 @@ class Ledger:
     """A database with one ledger, filled with rows of today and of the year before it."""
 
     def __init__(self, server: Server, name: str, kind: Kind, *, old_rows: int = 0) -> None:
+        """Of a database that is there and has the kind's series."""
         self._kind = kind
-        with psycopg.connect(server.dsn(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
         self.dsn = server.dsn(name)
         self.connection = psycopg.connect(self.dsn, autocommit=True)
-        if not kind.series:
-            self.execute(HANDOVER_LEDGER, HANDOVER_FUNCTION)
-        for series in kind.series:
-            migrate(self.dsn, series=series)
         if kind.sql:
             self.execute(kind.sql)
         self._metadata = self._spend_once(*(SPEND if kind.series else HANDOVER_SPEND))
@@ -172,46 +223,83 @@ class Ledger:
         if self._filled == (today(), rows):
             self.empty_batch()
             return
-        self.execute(f"DELETE FROM cost_tracking WHERE created_at >= '{today()}'", VACUUM)
+        self._delete(f"created_at >= '{today()}'")
+        self.execute(VACUUM)
         if self._kind.lived:
             self.execute(LIVE.format(rows=rows), "ANALYZE cost_tracking")
         else:
             self._fill(rows, today(), datetime.now(timezone.utc) - today())
+        if self._kind.balances:
+            self.execute(COUNT, "ANALYZE budget.balances, budget.postings")
         self._filled_at = datetime.now(timezone.utc)
         self._filled = today(), rows
 
     def _fill(self, rows: int, begin: datetime, span: timedelta) -> None:
         step = span / (rows + 1)
-        self.execute(FILL, salt=str(begin), metadata=self._metadata, begin=begin, step=step, rows=rows)
-        self.execute("ANALYZE cost_tracking", VACUUM)
+        fill = FILL.format(metadata=MEMBERS_METADATA if self._kind.balances else METADATA)
+        self.execute(WITHOUT_TRIGGERS)
+        self.execute(fill, salt=str(begin), metadata=self._metadata, begin=begin, step=step, rows=rows)
+        self.execute(WITH_TRIGGERS, "ANALYZE cost_tracking", VACUUM)
         # No checkpoint, after which the first write to every page would be a large one; but no written page is left for
         # the kernel to bring to the disk during a batch.
         os.sync()
 
     def empty_batch(self) -> None:
         """Delete the rows that a batch has added since the ledger was filled."""
-        self.execute(f"DELETE FROM cost_tracking WHERE created_at > '{self._filled_at}'")
+        self._delete(f"created_at > '{self._filled_at}'")
+        if self._kind.balances:
+            self.execute(COUNTED_AGAIN)
+
+    def _delete(self, which: str) -> None:
+        self.execute(WITHOUT_TRIGGERS, f"DELETE FROM cost_tracking WHERE {which}", WITH_TRIGGERS)
 
     def vacuum(self) -> None:
         """Remove what is dead, from the indexes too; a lived day is left as it is."""
         if not self._kind.lived:
             self.execute(VACUUM)
+        if self._kind.balances:
+            self.execute(VACUUM_BALANCES)
 
 
 class Ledgers:
-    """One ledger of each kind, made when it is first asked for; a context manager, which closes their connections."""
+    """One ledger of each kind, made when it is first asked for; a context manager, which closes their connections.
+
+    Of some kinds there is one for each size of the day as well, so that they can be compared in turns.
+    """
 
     def __init__(self, server: Server, old_rows: int, kinds: dict[str, Kind] = KINDS) -> None:
         self.server = server
         self._old_rows = old_rows
         self._kinds = kinds
-        self._made: dict[str, Ledger] = {}
+        self._templates: dict[tuple[str, ...], str] = {}
+        self._made: dict[tuple[str, int | None], Ledger] = {}
 
     def __getitem__(self, kind: str) -> Ledger:
-        if kind not in self._made:
+        return self.of(kind, None)
+
+    def of(self, kind: str, rows: int | None) -> Ledger:
+        """The ledger of this kind that is kept for this size of the day."""
+        if (kind, rows) not in self._made:
             name = f"ledger_{len(self._made)}"
-            self._made[kind] = Ledger(self.server, name, self._kinds[kind], old_rows=self._old_rows)
-        return self._made[kind]
+            self._create(name, self._template(self._kinds[kind].series))
+            self._made[kind, rows] = Ledger(self.server, name, self._kinds[kind], old_rows=self._old_rows)
+        return self._made[kind, rows]
+
+    def _template(self, series: tuple[str, ...]) -> str:
+        """The database that those of these series are copies of."""
+        if series not in self._templates:
+            name = self._templates[series] = f"template_{len(self._templates)}"
+            self._create(name, "template0")
+            for one in series:
+                migrate(self.server.dsn(name), series=one)
+            if not series:
+                with psycopg.connect(self.server.dsn(name), autocommit=True) as connection:
+                    connection.execute(f"{HANDOVER_LEDGER}; {HANDOVER_FUNCTION}".encode())
+        return self._templates[series]
+
+    def _create(self, name: str, template: str) -> None:
+        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
 
     def __enter__(self) -> Ledgers:
         return self

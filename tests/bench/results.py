@@ -52,6 +52,23 @@ class Results:
     def case(self, name: str, rows: int, clients: int) -> Figures:
         return next(case for case in self.cases(name) if (case["rows"], case["clients"]) == (rows, clients))
 
+    def entries(self, name: str, subject: str, commit_delay_us: int = 0) -> list[Figures]:
+        """The figures of a subject in the cases of this name, with commits so much slower: one for each load."""
+        return [
+            figures
+            for case in self.cases(name)
+            for figures in case["subjects"].values()
+            if figures["subject"] == subject and case["commit_delay_us"] == commit_delay_us
+        ]
+
+    def holding(self, name: str, entry: str, commit_delay_us: int = 0) -> Figures:
+        """The case of this name that has this entry, measured with commits so much slower."""
+        return next(
+            case
+            for case in self.cases(name)
+            if entry in case["subjects"] and case["commit_delay_us"] == commit_delay_us
+        )
+
 
 def ratio(case: Figures, subject: str, to: str, figure: str = "tps") -> Spread:
     """A subject's figure divided by another's, round by round."""

@@ -23,14 +23,21 @@ STEPS = {
     "window": ("_window", "_day_start"),
     "sum": ("_headroom", "_counted"),
     "verdict": ("_decide",),
-    "insert": ("_insert_hold", "_iso", "_guard_hold"),
+    "budgets and windows": ("_matching", "_member", "_request", "_limit", "_period"),
+    "balances": ("_lock_balance", "_take_room", "_fold", "_balance", "_posted"),
+    "insert": ("_insert_hold", "_hold_metadata", "_iso", "_guard_hold"),
+    "posting": ("_post",),
     "escalation check": ("_escalate_caps",),
-    "body": ("reserve_advisory", "_reserve", "check_and_reserve_budget"),
+    "body": ("reserve_advisory", "_reserve", "_admit", "check_and_reserve_budget"),
 }
 OUTSIDE, WAITING = "statement and commit", "disk and round trip"
 STEP_OF = {function: step for step, functions in STEPS.items() for function in functions}
 
-CALLS = {"handover": ("handover", HANDOVER), "reserve_advisory": ("core", f"{ADVISORY};")}
+CALLS = {
+    "handover": ("handover", HANDOVER),
+    "reserve_advisory": ("core", f"{ADVISORY};"),
+    "budgets": ("budgets", f"{ADVISORY};"),
+}
 
 
 def profile(

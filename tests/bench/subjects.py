@@ -22,21 +22,22 @@ SETTLE = "\\gset\nSELECT * FROM budget.settle(:reservation_id, 0.0001);"
 class Subject:
     """One thing to measure. In its script \\gset ends a statement and keeps its row's columns as variables.
 
-    What reads no sum does not mind if the day grows, so that its batches may have more calls: they are short, and for
-    that their figures would scatter.
+    What reads no sum does not mind if the day grows, so that its batches may have so many times more calls: they are
+    short, and for that their figures would scatter. A call that does several things `at_once` counts as so many.
     """
 
     name: str
     kind: str
     script: str
-    sums: bool = True
+    times: int = 1
+    at_once: int = 1
 
 
 SUBJECTS = {
     subject.name: subject
     for subject in (
-        Subject("INSERT", "handover", f"{INSERT};", sums=False),
-        Subject("INSERT + UPDATE", "handover", f"{INSERT} RETURNING id \\gset\n{UPDATE}", sums=False),
+        Subject("INSERT", "handover", f"{INSERT};", times=5),
+        Subject("INSERT + UPDATE", "handover", f"{INSERT} RETURNING id \\gset\n{UPDATE}", times=5),
         Subject("handover", "handover", HANDOVER),
         Subject("handover, old rows", "handover, old", HANDOVER),
         Subject("reserve", "core", f"{RESERVE};"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from rich.table import Table as RichTable
 
+from tests.bench import budgets
 from tests.bench.results import Results, Spread, ratio
-from tests.bench.rounds import Figures
+from tests.bench.rounds import Figures, under
 from tests.bench.steps import OUTSIDE, STEPS, WAITING
-from tests.bench.targets import ADVISORY, HANDOVER, TARGETS
+from tests.bench.targets import ADVISORY, BUDGETS_TARGETS, CORE_TARGETS, HANDOVER, Target
 
 Row = tuple[str, ...]
 
@@ -36,18 +37,32 @@ class Table:
         return "".join(f"| {' | '.join(row)} |\n" for row in (self.header, rule, *self.rows))
 
 
-def tables(results: Results) -> Iterator[Table]:
+def core_tables(results: Results) -> Iterator[Table]:
     """All tables whose figures the result has."""
-    yield _facts(results)
+    yield _facts("machine", results)
     if results.data["scale"] == "full":
-        yield _targets(results)
+        yield _targets("targets", "reserve_advisory, 1 client", CORE_TARGETS, results)
     for view in VIEWS:
         yield view.throughput(results)
         yield view.latency(results)
     yield _index(results)
     yield _hot(results)
     yield _memory(results)
-    yield steps(results.data["profiles"])
+    yield steps("µs of a call", results.data["profiles"])
+
+
+def budgets_tables(results: Results) -> Iterator[Table]:
+    """The same of the series budgets."""
+    yield _facts("budgets: machine", results)
+    if results.data["scale"] == "full":
+        yield _targets("budgets: targets", "pairs of the series to the bare pair", BUDGETS_TARGETS, results)
+    yield _rows_in_the_day(results)
+    yield _clients(results)
+    yield _members(results)
+    yield _newcomers(results)
+    yield _many(results)
+    yield _commits(results)
+    yield steps("budgets: µs of a call", results.data["profiles"])
 
 
 @dataclass(frozen=True)
@@ -118,7 +133,7 @@ def _ms(us: float) -> str:
     return f"{us / 1000:.2f}"
 
 
-def _facts(results: Results) -> Table:
+def _facts(name: str, results: Results) -> Table:
     data = results.data
     machine, server, disk = data["machine"], data["server"], data["fsync"]
     rows: list[Row] = [
@@ -131,7 +146,7 @@ def _facts(results: Results) -> Table:
         ("settings", ", ".join(f"{name} {value}" for name, value in server["settings"].items())),
         ("one write of 8 KiB with fdatasync, p50 · p99", f"{_ms(disk['p50_us'])} · {_ms(disk['p99_us'])} ms"),
     ]
-    return Table("machine", ("", ""), rows)
+    return Table(name, ("", ""), rows)
 
 
 def _rounds(cases: list[Figures]) -> list[int]:
@@ -140,9 +155,9 @@ def _rounds(cases: list[Figures]) -> list[int]:
     return sorted({min(numbers), max(numbers)})
 
 
-def _targets(results: Results) -> Table:
-    table = Table("targets", ("reserve_advisory, 1 client", "must be", "is", "holds"))
-    for target in TARGETS:
+def _targets(name: str, of: str, targets: tuple[Target, ...], results: Results) -> Table:
+    table = Table(name, (of, "must be", "is", "holds"))
+    for target in targets:
         is_ = target.measured(results)
         table.rows.append((target.what, target.bounds, _spread(is_), "yes" if target.holds(is_.median) else "no"))
     return table
@@ -179,7 +194,113 @@ def _memory(results: Results) -> Table:
     return table
 
 
-def steps(profiles: list[Figures]) -> Table:
+def _rows_in_the_day(results: Results) -> Table:
+    """Pairs at each size of the day, and what is left of those of the smallest."""
+    bare, own = budgets.BARE.name, budgets.BUDGETS.name
+    header = (
+        "rows in the day",
+        "clients",
+        *_per_second((bare, "handover", "core", own)),
+        "budgets to the smallest day",
+    )
+    table = Table("budgets: rows in the day", header)
+    for entry in results.entries("rows", own):
+        rows, clients = entry["rows"], entry["clients"]
+        alike = (
+            results.entries(case, subject)
+            for case, subject in (
+                ("rows", bare),
+                ("rows, added up", "handover"),
+                ("rows, added up", "core"),
+                ("rows", own),
+            )
+        )
+        speeds = [
+            "".join(_speed(other) for other in others if (other["rows"], other["clients"]) == (rows, clients))
+            for others in alike
+        ]
+        case = results.holding("rows", under(own, rows, clients))
+        least = min(other["rows"] for other in results.entries("rows", own))
+        flat = ratio(case, under(own, rows, clients), under(own, least, clients))
+        table.rows.append((f"{rows:,}", str(clients), *speeds, _spread(flat)))
+    return table
+
+
+PAIRS = ("subject", "commits", "clients", "pairs per s", "CPU µs of a pair", "p50 · p99, ms", "to the bare pair")
+
+
+def _pairs(case: Figures, name: str, bare: str) -> Row:
+    entry = case["subjects"][name]
+    return (
+        entry["subject"],
+        _commit(case),
+        str(entry["clients"]),
+        _speed(entry),
+        f"{entry['cpu_us']:,.0f}",
+        f"{_ms(entry['p50_us'])} · {_ms(entry['p99_us'])}",
+        _spread(ratio(case, name, bare)),
+    )
+
+
+def _clients(results: Results) -> Table:
+    """One budget that all calls share: each number of slots and of clients."""
+    table = Table("budgets: clients", (*PAIRS, "to the fewest clients"))
+    for case in results.cases("clients"):
+        least = min(entry["clients"] for entry in case["subjects"].values())
+        for name, entry in case["subjects"].items():
+            bare = under(budgets.BARE.name, entry["rows"], entry["clients"])
+            fewest = under(entry["subject"], entry["rows"], least)
+            table.rows.append((*_pairs(case, name, bare), _spread(ratio(case, name, fewest))))
+    return table
+
+
+def _members(results: Results) -> Table:
+    table = Table("budgets: members", PAIRS)
+    for case in results.cases("members"):
+        table.rows.extend(_pairs(case, name, budgets.BARE.name) for name in case["subjects"])
+    return table
+
+
+def _newcomers(results: Results) -> Table:
+    header = ("rows in the day", *(f"{subject.name}: p50 in ms" for subject in (budgets.THREE, budgets.NEWCOMERS)))
+    table = Table("budgets: newcomers", header)
+    known, new = (results.entries("newcomers", subject.name) for subject in (budgets.THREE, budgets.NEWCOMERS))
+    for own, other in zip(known, new, strict=True):
+        table.rows.append((f"{own['rows']:,}", _ms(own["p50_us"]), _ms(other["p50_us"])))
+    return table
+
+
+def _many(results: Results) -> Table:
+    table = Table("budgets: reserve_many", ("call", "reservations per s", "CPU µs of one", "to single calls"))
+    for case in results.cases("many"):
+        for name, entry in case["subjects"].items():
+            to_single = _spread(ratio(case, name, budgets.SINGLE.name))
+            table.rows.append((name, _speed(entry), f"{entry['cpu_us']:,.0f}", to_single))
+    return table
+
+
+def _commits(results: Results) -> Table:
+    """How long an INSERT takes when commits are slower, and what that leaves of the difference to the handover's."""
+    header = ("commits", "INSERT, p50 in ms", *_per_second(("INSERT", HANDOVER, ADVISORY)), f"{ADVISORY} / {HANDOVER}")
+    table = Table("budgets: commits", header)
+    for case in results.cases("calls"):
+        subjects = case["subjects"]
+        speeds = [_speed(subjects[name]) for name in ("INSERT", HANDOVER, ADVISORY)]
+        shown = _spread(ratio(case, ADVISORY, HANDOVER))
+        table.rows.append((_commit(case), _ms(subjects["INSERT"]["p50_us"]), *speeds, shown))
+    return table
+
+
+def _commit(case: Figures) -> str:
+    delay_us: int = case["commit_delay_us"]
+    return f"{delay_us / 1000:g} ms slower" if delay_us else "as they are"
+
+
+def _speed(figures: Figures) -> str:
+    return f"{figures['tps']:,.0f}"
+
+
+def steps(name: str, profiles: list[Figures]) -> Table:
     """Each step's µs, a column for each profile."""
     known = [*STEPS, OUTSIDE, WAITING]
     found = sorted(
@@ -190,7 +311,7 @@ def steps(profiles: list[Figures]) -> Table:
         f"{profile['subject']}, {profile['rows']:,} rows{', in a transaction' if profile['in_transaction'] else ''}"
         for profile in profiles
     ]
-    table = Table("µs of a call", ("step", *header))
+    table = Table(name, ("step", *header))
     for step in found:
         table.rows.append((step, *(_us(profile["steps"].get(step)) for profile in profiles)))
     table.rows.append(("all", *(_us(sum(profile["steps"].values())) for profile in profiles)))

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.bench import pgbench
-from tests.bench.__main__ import run
-from tests.bench.cases import QUICK
-from tests.bench.chart import draw
+from tests.bench.commits import slower_commits
 from tests.bench.ledgers import Ledger, Ledgers, bench_server
+from tests.bench.parts import BUDGETS, CORE, Part
 from tests.bench.results import Results, Spread, difference, ratio
 from tests.bench.rounds import percentile
 from tests.bench.steps import OUTSIDE, STEPS, WAITING
 from tests.bench.subjects import SUBJECTS
-from tests.bench.tables import tables
+
+
+def _quick(part: Part[Any], tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A whole run, at tiny sizes."""
+    file = tmp_path_factory.mktemp("bench") / part.file
+    part.run(part.quick, file)
+    return Results.load(file)
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A whole run, at tiny sizes."""
-    file = tmp_path_factory.mktemp("bench") / "result.json"
-    run(QUICK, file)
-    return Results.load(file)
+    return _quick(CORE, tmp_path_factory)
 
 
-def test_every_subject_of_every_case_is_measured_in_every_round(quick: Results) -> None:
-    assert [(case["case"], case["rows"], case["clients"]) for case in quick.data["cases"]] == [
-        (case.name, case.rows, case.clients) for case in QUICK.cases()
-    ]
-    for planned, case in zip(QUICK.cases(), quick.data["cases"], strict=True):
-        assert list(case["subjects"]) == [subject.name for subject in planned.subjects]
-        for figures in case["subjects"].values():
+@pytest.fixture(scope="module")
+def quick_budgets(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return _quick(BUDGETS, tmp_path_factory)
+
+
+@pytest.fixture(params=["core", "budgets"])
+def part(request: pytest.FixtureRequest) -> tuple[Part[Any], Results]:
+    if request.param == "core":
+        return CORE, request.getfixturevalue("quick")
+    return BUDGETS, request.getfixturevalue("quick_budgets")
+
+
+def test_every_subject_of_every_case_is_measured_in_every_round(part: tuple[Part[Any], Results]) -> None:
+    planned_cases, cases = list(part[0].quick.cases()), part[1].data["cases"]
+    assert [case["case"] for case in cases] == [case.name for case in planned_cases]
+    for planned, case in zip(planned_cases, cases, strict=True):
+        assert case["commit_delay_us"] == planned.commit_delay_us
+        assert list(case["subjects"]) == [entry.name for entry in planned.entries]
+        for entry, figures in zip(planned.entries, case["subjects"].values(), strict=True):
+            assert (figures["rows"], figures["clients"]) == (entry.load.rows, entry.load.clients)
             assert len(figures["batches"]) == planned.rounds
             for batch in (figures, *figures["batches"]):
                 assert min(batch["tps"], batch["cpu_us"]) > 0
@@ -59,6 +75,32 @@ def test_nothing_of_the_wait_at_the_barriers_is_measured(monkeypatch: pytest.Mon
     assert batch.tps > 12 / wait
 
 
+def test_slower_commits_are_slower_for_one_client_too_and_end() -> None:
+    delay_us, insert = 5_000, SUBJECTS["INSERT"]
+    with bench_server() as server, Ledgers(server, old_rows=0) as ledgers:
+        ledger = ledgers["handover"]
+        ledger.fill_today(0)
+
+        def least_us() -> int:
+            return min(pgbench.run(server.bin_dir, ledger, insert, clients=1, transactions=9).latencies_us)
+
+        with slower_commits(server, delay_us):
+            slower = least_us()
+        assert slower > delay_us > least_us()
+
+
+def test_what_a_batch_leaves_is_no_part_of_the_next_ones_day() -> None:
+    with bench_server() as server, Ledgers(server, old_rows=0) as ledgers:
+        for kind in ("core", "budgets, 8 slots", "3 budgets match"):
+            ledger, states = ledgers[kind], []
+            for _ in range(2):
+                ledger.fill_today(100)
+                assert ledger.connection.execute("SELECT * FROM budget.invariants").fetchall() == []
+                states.append(ledger.connection.execute("SELECT settled, held FROM budget.status").fetchone())
+                ledger.execute("SELECT budget.reserve_advisory(1, 'bench', '{\"team\": \"team-1\"}')")
+            assert states[0] == states[1]
+
+
 def test_the_server_is_durable_and_the_run_says_on_what_it_was(quick: Results) -> None:
     settings = quick.data["server"]["settings"]
     assert {settings[name] for name in ("fsync", "full_page_writes", "synchronous_commit")} == {"on"}
@@ -67,16 +109,24 @@ def test_the_server_is_durable_and_the_run_says_on_what_it_was(quick: Results) -
     assert 0 < quick.data["fsync"]["p50_us"] <= quick.data["fsync"]["p99_us"]
 
 
-def test_the_profile_knows_what_each_function_is_for(quick: Results) -> None:
-    for profile in quick.data["profiles"]:
+def test_the_profile_knows_what_each_function_is_for(part: tuple[Part[Any], Results]) -> None:
+    profiles = part[1].data["profiles"]
+    for profile in profiles:
         assert profile["steps"].keys() - {OUTSIDE, WAITING} <= STEPS.keys()
-    own = quick.data["profiles"][0]["steps"]
-    assert own.keys() >= {"lock and clock", "configuration", "window", "sum", "insert", "escalation check"}
+    assert profiles[0]["steps"].keys() >= {
+        "lock and clock",
+        "configuration",
+        "window",
+        "sum",
+        "insert",
+        "escalation check",
+    }
 
 
 def test_a_settle_changes_the_days_index_because_that_carries_what_changes(quick: Results) -> None:
     hot = {counts["kind"]: (counts["updates"], counts["hot_updates"]) for counts in quick.data["hot_updates"]}
-    assert hot == {"core": (QUICK.pairs, 0), "core, plain index": (QUICK.pairs, QUICK.pairs)}
+    pairs = CORE.quick.pairs
+    assert hot == {"core": (pairs, 0), "core, plain index": (pairs, pairs)}
 
 
 def test_a_backend_keeps_memory_for_the_functions_and_no_more_of_it_for_more_calls(quick: Results) -> None:
@@ -87,11 +137,12 @@ def test_a_backend_keeps_memory_for_the_functions_and_no_more_of_it_for_more_cal
             assert before[figure] < after[figure] < first[figure] + 20 * 1024
 
 
-def test_every_table_and_chart_can_be_shown(quick: Results, tmp_path: Path) -> None:
-    for table in tables(quick):
+def test_every_table_and_chart_can_be_shown(part: tuple[Part[Any], Results], tmp_path: Path) -> None:
+    own, quick = part
+    for table in own.tables(quick):
         assert table.rows
         assert {len(row) for row in table.rows} == {len(table.header)}
-    for file in draw(quick, tmp_path):
+    for file in own.draw(quick, tmp_path):
         assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own
         assert quick.digest in file.read_text("utf-8")
 

@@ -107,4 +107,21 @@ def test_pruned_members_are_opened_again_from_the_ledger(tx: Connection, clock: 
 def test_an_admin_may(tx: Connection) -> None:
     tx.execute("SET LOCAL ROLE budget_admin")
     assert call_as_owner(tx, "prune", None).prune == 0
-    assert one(tx, "SELECT budget.prune(NULL) AS pruned").pruned == 0
+    assert one(tx, "SELECT budget.prune() AS pruned").pruned == 0
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_nobody_reserves_from_is_folded(tx: Connection, clock: Clock, slots: int, is_open: bool) -> None:
+    set_budget(tx, "team", 10, "team", slots=slots)
+    if is_open:
+        reserve(tx, 1, p_metadata={"team": "alpha"})
+    for _ in range(3):
+        spend(tx, 2, metadata={"team": "alpha"})
+    assert windows(tx, "postings")
+    prune(tx)
+    assert windows(tx, "postings") == set()
+    assert members(tx, "team") == {"alpha": 6 + is_open}
+    assert drift(tx) == []
+    expect(call(tx, "reserve", 5, "svc", {"team": "alpha"}), can_proceed=False, budget="team")
+    expect(call(tx, "reserve", 3, "svc", {"team": "alpha"}), can_proceed=True)

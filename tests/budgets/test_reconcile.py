@@ -119,12 +119,17 @@ def test_a_total_has_no_beginning(tx: Connection, clock: Clock) -> None:
     assert reconciled(tx) == [("ever", "*", None, 4, 7)]
 
 
-def test_a_window_that_nobody_asked_for_cannot_drift(tx: Connection, clock: Clock) -> None:
-    set_budget(tx, "team", 10, "team")
+@pytest.mark.parametrize("slots", [1, 3])
+def test_who_never_asked_is_found_and_mended_too(tx: Connection, clock: Clock, slots: int) -> None:
+    set_budget(tx, "team", 10, "team", slots=slots)
+    spend(tx, 1, metadata=ALPHA)
     with triggers_off(tx):
         spend(tx, 3, metadata=ALPHA)
+        spend(tx, 2, metadata=BETA)
+    midnight = utc("2025-10-03")
+    assert reconciled(tx) == [("team", "alpha", midnight, 1, 4), ("team", "beta", midnight, 0, 2)]
     assert drift(tx) == []
-    expect(call(tx, "reserve", 8, "svc", ALPHA), can_proceed=False, budget="team", current_total=3)
+    expect(call(tx, "reserve", 7, "svc", ALPHA), can_proceed=False, budget="team", current_total=4)
 
 
 def test_a_healthy_database_is_left_as_it_is(tx: Connection, clock: Clock) -> None:

@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.budgets.standing import call_as_owner, members, set_budget, standing
+from tests.budgets.standing import call_as_owner, drift, members, set_budget, standing
 from tests.clock import NOON, Clock, utc
 from tests.conftest import Connect
 from tests.pgtap import function_args_are, function_privs_are, function_returns, is_definer, throws_ok, volatility_is
@@ -195,6 +196,22 @@ def test_it_does_not_wait_for_ever_for_writers_of_the_ledger(connect: Connect, f
     with failing(db, "55P03"):
         db.execute(f"SELECT * FROM budget.{function}".encode())
     assert one(db, "SHOW lock_timeout").lock_timeout == "50ms"
+
+
+@pytest.mark.parametrize("function", ["set_budget('new', 1)", "prune()"])
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_writer_with_an_older_snapshot_repeats(connect: Connect, function: str, level: str) -> None:
+    """It would not see the budget that it has to post to."""
+    db, writer = connect(), connect(autocommit=False)
+    writer.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
+    writer.execute("SELECT FROM public.cost_tracking")
+    db.execute(f"SELECT budget.{function}".encode())
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        spend(writer, 1)
+    writer.rollback()
+    spend(writer, 1)
+    writer.commit()
+    assert drift(db) == []
 
 
 def test_what_was_changed_is_kept(tx: Connection) -> None:

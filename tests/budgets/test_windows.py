@@ -250,3 +250,36 @@ def test_a_decision_that_waited_into_the_next_window_is_made_there(connect: Conn
         waiter.close()
     assert members(db, "b") == {"*": 10}
     assert drift(db) == []
+
+
+def test_rows_of_windows_to_come_are_counted_there(caller: Connection, clock: Clock) -> None:
+    spend(caller, 4, at=NOON + timedelta(hours=1))
+    spend(caller, 3, at=NOON + timedelta(hours=1, minutes=59))
+    set_budget(caller, "b", 10, period="hour")
+    spend(caller, 1, at=NOON + timedelta(hours=1))
+    assert members(caller, "b") == {"*": 0}
+    clock.advance(hours=1)
+    expect(call(caller, "reserve", 3, "svc"), can_proceed=False, budget="b", current_total=8)
+    assert drift(caller) == []
+
+
+def test_a_member_that_comes_new_into_a_long_window_is_not_looked_for_in_all_of_it(
+    tx: Connection, clock: Clock
+) -> None:
+    spend(tx, 3, metadata={"team": "beta"}, at=utc("2025-09-30"))
+    set_budget(tx, "team", 10, "team", period="month")
+    spend(tx, 2, metadata={"team": "beta"})
+
+    def unopened(starts: str, ends: str) -> tuple[int, bool]:
+        """What it comes to, and whether a row of the ledger was read for it."""
+        query = """SELECT t.seq_tup_read + t.idx_tup_fetch AS rows FROM pg_stat_xact_user_tables AS t
+                    WHERE t.relid = 'public.cost_tracking'::regclass"""
+        before = one(tx, query).rows
+        amount = one(tx, "SELECT budget._unopened('team', 'team', 'beta', %s, %s) AS n", utc(starts), utc(ends)).n
+        return amount, one(tx, query).rows > before
+
+    assert unopened("2025-10-01", "2025-11-01") == (2, False)
+    assert unopened("2025-09-01", "2025-10-01") == (3, True)
+    clock.set("2025-11-01")
+    tx.execute("SELECT budget.prune()")
+    assert unopened("2025-10-01", "2025-11-01") == (2, True)

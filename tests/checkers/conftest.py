@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgbudget import migrations
 from pgbudget.embedded import EmbeddedError, Server
+from tests import chain
 from tests.checkers import profile
 from tests.rows import Connection
 
@@ -24,7 +24,7 @@ def checked_dsn() -> Iterator[str]:
     with ExitStack() as opened:
         try:
             server = opened.enter_context(Server(bin_dir=DEBIAN, settings={"fsync": "off", **profile.SETTINGS}))
-            migrations.migrate(server.dsn())
+            chain.migrate(server.dsn())
             with psycopg.connect(server.dsn(), autocommit=True) as connection:
                 connection.execute("CREATE EXTENSION plpgsql_check")
         except (EmbeddedError, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:

@@ -130,7 +130,7 @@ def burnt(**changes: Any) -> Frame:
     status = Status(**{**fields, **calm, "remaining": Decimal(85), "share_used": Decimal("0.15"), "open_holds": 0})
     burn = Burn(NOW.replace(hour=11, minute=0), Decimal("7.5"), None)
     escalation = Escalation(NOW, "budget_refused", "critical", "pending", "Daily budget limit: svc was refused. " * 9)
-    return Frame(**{**vars(Frame(status, burn, hours, [], [escalation] * 9)), **changes})
+    return Frame(**{**vars(Frame(status, burn, hours, [], [escalation] * 9, [])), **changes})
 
 
 def drawn(frame: Frame, width: int = COLUMNS, height: int | None = None) -> list[str]:

@@ -13,8 +13,8 @@ from tests.race import Connection, Job
 from tests.series import by_series
 
 VARIANTS = ("reserve", "reserve_advisory")
-"""The functions that decide about a new hold. In core the one does so under the table lock, the other under the advisory
-lock; with budgets both lock the balances alone."""
+"""The functions that decide about a new hold. In core the one does so under the table lock, the other under the
+advisory lock; with budgets both lock the balances alone."""
 
 UNDER_TABLE_LOCK = by_series(core=("reserve",), budgets=())
 """Those of them that keep writers of the ledger waiting, and wait for them."""

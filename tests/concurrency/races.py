@@ -114,7 +114,7 @@ def parse_end(text: str, first: dict[str, End]) -> End | None:
 
 
 def races(day: Day, lines: str) -> dict[str, Race]:
-    """The races of a table. In it `reserve` decides under the table lock, `advisory` does not, `either` is both in turn.
+    """The races of a table. In it `reserve` decides under the table lock, `advisory` not, and `either` is each in turn.
 
     With budgets nothing is decided under the table lock: both variants are as `advisory` says.
     """

@@ -11,7 +11,18 @@ import pytest
 
 from tests import rows
 from tests.clock import Clock, utc
-from tests.concurrency.calls import LIMIT, VARIANTS, cancel, extend, holds, lock_ledger, record, reserve, set_limits, settle
+from tests.concurrency.calls import (
+    LIMIT,
+    VARIANTS,
+    cancel,
+    extend,
+    holds,
+    lock_ledger,
+    record,
+    reserve,
+    set_limits,
+    settle,
+)
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
 

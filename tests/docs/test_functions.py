@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
+from pytest_postgresql import factories
 
 from db import document
+from tests.conftest import load_chain
 from tests.race import Connection
 
 PAGE = Path(__file__).parents[2] / "docs" / "functions.md"
+
+template = factories.postgresql_noproc(
+    depends_on="endpoint", dbname="docs_functions", load=[partial(load_chain, "budgets")]
+)
 
 
 def test_the_page_is_generated(db: Connection) -> None:

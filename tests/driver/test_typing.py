@@ -22,7 +22,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from pgbudget import AsyncBudget, Budget, Event, UndeliveredSettlement
+from pgbudget import (
+    AsyncBudget, Budget, Event, Request, Settlement, UndeliveredSettlement, UndeliveredSettlements
+)
 
 
 def hear(event: Event) -> None:
@@ -34,6 +36,7 @@ def plain(
     connection: psycopg.Connection,
     pool: ConnectionPool,
     undelivered: UndeliveredSettlement,
+    undelivered_batch: UndeliveredSettlements,
 ) -> None:
     Budget("postgresql:///app", attempts=1, on_event=hear)
     Budget(connection, in_transaction=True)
@@ -46,6 +49,7 @@ async def asynchronous(
     connection: psycopg.AsyncConnection,
     pool: AsyncConnectionPool,
     undelivered: UndeliveredSettlement,
+    undelivered_batch: UndeliveredSettlements,
 ) -> None:
     AsyncBudget("postgresql:///app", attempts=1, on_event=hear)
     AsyncBudget(connection, in_transaction=True)
@@ -59,6 +63,8 @@ ANSWERS = {
     'budget.check(0.1, "svc")': "Verdict",
     "budget.extend(uuid4(), 1, ttl=None)": "Verdict",
     "budget.settle(uuid4(), 1)": "Outcome",
+    'budget.reserve_many([Request(1, "svc", {"a": 1}, ttl=timedelta(1))])': "list[Verdict]",
+    "budget.settle_many([Settlement(uuid4(), 0.5)])": "list[Outcome]",
     'budget.cancel(uuid4(), "why")': "Outcome",
     'budget.record(1, "svc", id=uuid4())': "Outcome",
     "budget.expire()": "Expired",
@@ -76,6 +82,7 @@ ANSWERS = {
     "budget.status()": "Status",
     "budget.version()": "str",
     "undelivered.deliver(budget)": "Outcome",
+    "undelivered_batch.deliver(budget)": "list[Outcome]",
 }
 BLOCK = """
     {0}with budget.hold(1, "svc", on_error="keep") as hold:
@@ -110,7 +117,7 @@ def test_every_result_is_inferred(tmp_path: Path) -> None:
     asynchronous = "\n    ".join(f"reveal_type(await {call})" for call in ANSWERS)
     told = mypy(tmp_path, plain + BLOCK.format("", ""), asynchronous + BLOCK.format("async ", "await "))
     assert [line for line in told if "note: Revealed type is" not in line] == []
-    revealed = [re.sub(r'.*"(?:\w+\.)*(\w+)"$', r"\1", line) for line in told]
+    revealed = [re.sub(r"\w+\.", "", line.split('"')[1]) for line in told]
     answers = list(ANSWERS.values())
     block = ["Outcome", "Verdict", "Outcome"]
     assert revealed == [*answers, "Hold", *block, *answers, "AsyncHold", *block]
@@ -123,6 +130,8 @@ MISTAKES = {
     'budget.hold(1, "svc", on_error="release")': "arg-type",
     'budget.settle(budget.reserve(1, "svc").reservation_id, 1)': "arg-type",  # None when refused
     "budget.reserved": "attr-defined",
+    'Request("1", "svc")': "arg-type",
+    "budget.settle_many([uuid4()])": "list-item",
     "Budget(5)": "arg-type",
 }
 

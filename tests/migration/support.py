@@ -13,14 +13,12 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 
 Connection = psycopg.Connection[Any]
 
-CHAIN = sorted(
-    path for path in (migrations.series_dir() / "migrations").glob("*.sql") if not path.name.endswith(".rollback.sql")
-)
+CHAIN = chain.files()
 NAMES = [path.stem for path in CHAIN]
 APPLICATION = Path(__file__).with_name("application.sql")
 # The columns of budget_day_idx, those that it only carries included.
@@ -53,7 +51,7 @@ def migrate_up_to(dsn: str, name: str) -> None:
             raise Stop
 
     with suppress(Stop):
-        migrations.migrate(dsn, on_step=step)
+        chain.migrate(dsn, on_step=step)
 
 
 def psql(server: Server, dsn: str, *files: Path) -> None:

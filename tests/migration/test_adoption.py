@@ -11,9 +11,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
-from tests import pgtap
+from tests import chain, pgtap
 from tests.migration.support import APPLICATION, Connection, found, one, psql, rows, session
 
 RESERVE = "public.check_and_reserve_budget(numeric, text, jsonb)"
@@ -31,7 +30,7 @@ def test_the_ledger_is_widened_without_a_rewrite(application_dsn: str, db: Conne
     query = "SELECT pg_relation_filenode('public.cost_tracking')"
     file = one(db, query)
     before = rows(application_dsn)["work_orders"]
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     assert one(db, query) == file
     pgtap.col_type_is(db, "public.cost_tracking", "cost", "numeric")
     pgtap.col_not_null(db, "public.cost_tracking", "cost")
@@ -40,7 +39,7 @@ def test_the_ledger_is_widened_without_a_rewrite(application_dsn: str, db: Conne
 
 def test_an_estimate_below_the_old_scale_counts(application_dsn: str, db: Connection) -> None:
     db.execute("INSERT INTO public.cost_tracking (cost, service_name) VALUES (0.00004, 'before')")
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     db.execute("INSERT INTO public.cost_tracking (cost, service_name) VALUES (0.00004, 'direct')")
     db.execute("SELECT public.check_and_reserve_budget(0.00004, 'reserved')")
     costs = dict(db.execute("SELECT service_name, cost FROM public.cost_tracking WHERE cost < 0.001").fetchall())
@@ -53,15 +52,15 @@ def test_defaults_that_direct_inserts_need_are_kept(application_dsn: str, db: Co
                WHERE adrelid = 'public.cost_tracking'::regclass ORDER BY 1"""
     defaults = db.execute(query).fetchall()
     assert len(defaults) == 4
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     assert db.execute(query).fetchall() == defaults
 
 
 def test_the_reason_is_added_when_absent(application_dsn: str, db: Connection) -> None:
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     pgtap.col_type_is(db, "public.escalations", "reason", "text")
     assert one(db, "SELECT count(*) FROM public.escalations WHERE reason IS NULL") == 1
-    migrations.rollback(application_dsn, all=True)
+    chain.rollback(application_dsn, all=True)
     pgtap.hasnt_column(db, "public.escalations", "reason")
 
 
@@ -72,9 +71,9 @@ def test_the_reason_is_kept_when_present(
     db.execute("ALTER TABLE public.escalations ADD COLUMN reason text DEFAULT 'unknown'")
     db.execute(sql.SQL("COMMENT ON COLUMN public.escalations.reason IS {}").format(comment))
     as_found = found(server, application_dsn)
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     pgtap.results_eq(db, "SELECT reason FROM public.escalations", [("unknown",)])
-    migrations.rollback(application_dsn, all=True)
+    chain.rollback(application_dsn, all=True)
     assert found(server, application_dsn) == as_found
 
 
@@ -86,11 +85,11 @@ def test_a_table_that_is_missing_is_made_and_goes_again(
 ) -> None:
     db.execute(f"DROP TABLE public.{missing} CASCADE".encode())
     as_found = found(server, application_dsn)
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     pgtap.has_table(db, f"public.{missing}")
     assert one(db, "SELECT can_proceed FROM public.check_and_reserve_budget(1, 'a')") is True
     db.execute("DELETE FROM public.cost_tracking WHERE service_name = 'a'")
-    migrations.rollback(application_dsn, all=True)
+    chain.rollback(application_dsn, all=True)
     assert found(server, application_dsn) == as_found
 
 
@@ -98,7 +97,7 @@ def test_a_new_table_of_escalations_refers_to_the_work_orders_that_are_there(
     application_dsn: str, db: Connection
 ) -> None:
     db.execute("DROP TABLE public.escalations")
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         db.execute(
             "INSERT INTO escalations (work_order_id, trigger_type, context) VALUES (gen_random_uuid(), 'a', '{}')"
@@ -110,7 +109,7 @@ def test_tables_that_are_made_are_nobody_elses(application_dsn: str, db: Connect
     db.execute("DROP TABLE public.cost_tracking")
     db.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, app_writer")
     try:
-        migrations.migrate(application_dsn)
+        chain.migrate(application_dsn)
         for role in ("anon", "app_writer"):
             pgtap.table_privs_are(db, "public.cost_tracking", role, [])
             pgtap.table_privs_are(db, "budget.status", role, [])
@@ -126,14 +125,14 @@ def test_the_owner_of_the_tables_need_not_be_a_superuser(
     dsn = make_conninfo(empty_dsn, user="app_dba")
     psql(server, dsn, APPLICATION)
     as_found = found(server, empty_dsn)
-    migrations.migrate(dsn)
+    chain.migrate(dsn)
     with session(empty_dsn) as db:
         pgtap.function_owner_is(db, RESERVE, "app_dba")
         db.execute("SET ROLE app_writer")
         assert one(db, "SELECT can_proceed FROM check_and_reserve_budget(1, 'a')") is True
         db.execute("RESET ROLE")
         db.execute("DELETE FROM cost_tracking WHERE service_name = 'a'")
-    migrations.rollback(dsn, all=True)
+    chain.rollback(dsn, all=True)
     assert found(server, empty_dsn) == as_found
 
 
@@ -141,7 +140,7 @@ def test_the_owner_of_the_tables_need_not_be_a_superuser(
 
 
 def test_the_handovers_function_gives_its_name_to_ours(application_dsn: str, db: Connection) -> None:
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     pgtap.is_definer(db, RESERVE)
     pgtap.isnt_definer(db, HANDOVERS)
     assert one(
@@ -151,7 +150,7 @@ def test_the_handovers_function_gives_its_name_to_ours(application_dsn: str, db:
 
 
 def test_callers_that_may_write_the_ledger_keep_their_function(application_dsn: str, db: Connection) -> None:
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     for role, kept in {
         "app_writer": ["EXECUTE"],  # could call it and may insert
         "app_reader": [],  # could call it, but not use it
@@ -173,7 +172,7 @@ def test_callers_by_way_of_public_and_of_a_role_are_kept(application_dsn: str, d
     """What decides is what a role can do, by whatever way; `anon` is left out, whatever it could do."""
     db.execute(f"GRANT EXECUTE ON FUNCTION {RESERVE} TO PUBLIC".encode())
     db.execute('GRANT app_writer TO "App Owner"')
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     for role, kept in {"app_writer": ["EXECUTE"], "App Owner": ["EXECUTE"], "app_reader": [], "anon": []}.items():
         pgtap.function_privs_are(db, RESERVE, role, kept)
         pgtap.function_privs_are(db, HANDOVERS, role, [])
@@ -194,8 +193,8 @@ def test_rollback_restores_name_rights_owner_and_comment(
 ) -> None:
     db.execute(grants.encode())
     as_found = found(server, application_dsn)
-    migrations.migrate(application_dsn)
-    migrations.rollback(application_dsn, all=True)
+    chain.migrate(application_dsn)
+    chain.rollback(application_dsn, all=True)
     assert found(server, application_dsn) == as_found
 
 
@@ -203,10 +202,10 @@ def test_rollback_does_without_a_role_that_was_dropped(application_dsn: str, db:
     db.execute("CREATE ROLE passing")
     try:
         db.execute(f"GRANT EXECUTE ON FUNCTION {RESERVE} TO passing".encode())
-        migrations.migrate(application_dsn)
+        chain.migrate(application_dsn)
     finally:
         db.execute("DROP ROLE passing")
-    migrations.rollback(application_dsn, all=True)
+    chain.rollback(application_dsn, all=True)
     pgtap.function_privs_are(db, RESERVE, "app_reader", ["EXECUTE"])
 
 
@@ -217,7 +216,7 @@ def test_todays_open_holds_lapse_and_older_ones_are_history(application_dsn: str
     before = rows(application_dsn)["cost_tracking"]
     db.execute("""UPDATE public.system_config SET value = value::jsonb || '{"reservation_ttl": "2 hours"}'
                   WHERE key = 'budget_limits'""")
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     pgtap.results_eq(
         db,
         "SELECT service_name, expires_at - created_at FROM public.cost_tracking WHERE expires_at IS NOT NULL",
@@ -231,7 +230,7 @@ def test_todays_open_holds_lapse_and_older_ones_are_history(application_dsn: str
 def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(
     application_dsn: str, db: Connection
 ) -> None:
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     hold = "00000000-0000-0000-0000-0000000000d2"
     pgtap.results_eq(db, "SELECT reservation_id::text, estimated_cost FROM budget.open_holds", [(hold, 6)])
     pgtap.results_eq(
@@ -244,7 +243,7 @@ def test_an_adopted_hold_is_settled_cancelled_and_expired_like_every_other(
 
 
 def test_a_hold_that_the_application_inserts_itself_lapses_too(application_dsn: str, db: Connection) -> None:
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     db.execute(
         "INSERT INTO cost_tracking (cost, service_name, metadata) VALUES (1, 'own', '{\"type\": \"reservation\"}')"
     )

@@ -11,9 +11,8 @@ import psycopg
 import pytest
 import sqlparse
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
-from tests import pgtap
+from tests import chain, pgtap
 from tests.conftest import Endpoint
 from tests.migration.support import (
     APPLICATION,
@@ -28,12 +27,13 @@ from tests.migration.support import (
     session,
     wait_until,
 )
+from tests.series import SERIES, by_series
 
 RUN = """
 import os, sys
 from pgbudget import migrations
 
-dsn, die_before = sys.argv[1:]
+dsn, series, die_before = sys.argv[1:]
 
 def step(name):
     if name == die_before:
@@ -41,14 +41,14 @@ def step(name):
 
 print("ready", flush=True)
 sys.stdin.readline()
-print(*migrations.migrate(dsn, on_step=step), flush=True)
+print(*migrations.migrate(dsn, series=series, on_step=step), flush=True)
 """
 
 
 @contextmanager
 def run(dsn: str, die_before: str = "") -> Iterator[subprocess.Popen[str]]:
     """A process that migrates once it is given a line, and kills itself where it is told; killed at the latest here."""
-    command = [sys.executable, "-c", RUN, dsn, die_before]
+    command = [sys.executable, "-c", RUN, dsn, SERIES, die_before]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -69,13 +69,13 @@ def whole(server: Server, endpoint: Endpoint, application_roles: None) -> str:
     """The schema that an undisturbed run gives an application's database."""
     with endpoint.database("whole"):
         psql(server, server.dsn("whole"), APPLICATION)
-        migrations.migrate(server.dsn("whole"))
+        chain.migrate(server.dsn("whole"))
         return dump(server, server.dsn("whole"))
 
 
 def test_twice(server: Server, application_dsn: str, whole: str) -> None:
-    assert migrations.migrate(application_dsn) == NAMES
-    assert migrations.migrate(application_dsn) == []
+    assert chain.migrate(application_dsn) == NAMES
+    assert chain.migrate(application_dsn) == []
     assert dump(server, application_dsn) == whole
 
 
@@ -95,8 +95,8 @@ def test_killed_before_each_migration(server: Server, application_dsn: str, whol
         with run(application_dsn, die_before=name) as process:
             start(process)
             assert process.wait(30) == -9
-        assert migrations.pending(application_dsn)[0] == name
-    assert migrations.migrate(application_dsn) == NAMES[-1:]
+        assert chain.pending(application_dsn)[0] == name
+    assert chain.migrate(application_dsn) == NAMES[-1:]
     assert dump(server, application_dsn) == whole
 
 
@@ -104,19 +104,19 @@ def test_applied_but_not_marked(server: Server, application_dsn: str, whole: str
     """A kill between a migration's commit and its mark: it runs again, over what it did."""
     with session(application_dsn) as db:
         for done in range(len(NAMES)):
-            migrations.migrate(application_dsn)
-            migrations.rollback(application_dsn, count=len(NAMES) - done - 1)
+            chain.migrate(application_dsn)
+            chain.rollback(application_dsn, count=len(NAMES) - done - 1)
             db.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [NAMES[done]])
-            assert migrations.migrate(application_dsn) == NAMES[done:]
+            assert chain.migrate(application_dsn) == NAMES[done:]
             assert dump(server, application_dsn) == whole, NAMES[done]
 
 
 def test_nothing_is_marked(server: Server, application_dsn: str, whole: str) -> None:
     """As after a restore without yoyo's tables: the whole chain runs again over the whole schema."""
-    migrations.migrate(application_dsn)
+    chain.migrate(application_dsn)
     with session(application_dsn) as db:
         db.execute("DELETE FROM _yoyo_migration")
-    assert migrations.migrate(application_dsn) == NAMES
+    assert chain.migrate(application_dsn) == NAMES
     assert dump(server, application_dsn) == whole
 
 
@@ -132,7 +132,15 @@ def test_psql_killed_between_two_statements(server: Server, application_dsn: str
     assert dump(server, application_dsn) == whole
 
 
-@pytest.mark.parametrize("name", ["0002.pgbudget_tables", "0004.pgbudget_takeover", "0005.pgbudget_validate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0002.pgbudget_tables",
+        "0004.pgbudget_takeover",
+        "0005.pgbudget_validate",
+        *by_series(core=[], budgets=["0004.pgbudget_budgets_takeover"]),
+    ],
+)
 def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: str, whole: str, name: str) -> None:
     """What a killed run still does in the server is awaited, not raced."""
     migrate_up_to(application_dsn, name)
@@ -145,19 +153,24 @@ def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: s
             )
         process.kill()
         process.wait(10)
-    assert migrations.migrate(application_dsn) == NAMES[NAMES.index(name) :]
+    assert chain.migrate(application_dsn) == NAMES[NAMES.index(name) :]
     assert dump(server, application_dsn) == whole
 
 
 # ---------------------------------------------------------------------------------------------- the index, concurrently
 
-INDEX_IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.budget_day_idx')"
+INDEX, COLUMNS, MIGRATION = by_series(
+    core=("budget_day_idx", DAY_INDEX, "0006.pgbudget_day_index"),
+    budgets=("budget_expiry_idx", ["expires_at"], "0002.pgbudget_budgets_expiry_index"),
+)
+INDEX_IS_VALID = f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.{INDEX}')"
+FROM_THE_INDEX_ON = NAMES.index(MIGRATION)
 
 
 @contextmanager
 def building(dsn: str) -> Iterator[tuple[subprocess.Popen[str], Connection]]:
     """A run in the middle of CREATE INDEX CONCURRENTLY, which waits for another's transaction; and a connection."""
-    migrate_up_to(dsn, "0006.pgbudget_day_index")
+    migrate_up_to(dsn, MIGRATION)
     with psycopg.connect(dsn) as writer, session(dsn) as watch, run(dsn) as process:
         writer.execute("INSERT INTO public.cost_tracking (cost, service_name) VALUES (0, 'slow')")
         start(process)
@@ -174,7 +187,7 @@ def test_killed_in_the_middle_of_the_index(server: Server, application_dsn: str,
         process.kill()
         process.wait(10)
     # The server ends what it was doing; the next run waits for that.
-    assert migrations.migrate(application_dsn) == ["0006.pgbudget_day_index", "0007.pgbudget_open_holds"]
+    assert chain.migrate(application_dsn) == NAMES[FROM_THE_INDEX_ON:]
     assert dump(server, application_dsn) == whole
 
 
@@ -186,10 +199,10 @@ def test_an_invalid_index_is_built_anew(server: Server, application_dsn: str, wh
         wait_until(lambda: one(watch, "SELECT count(*) FROM pg_stat_progress_create_index") == 0)
         assert one(watch, INDEX_IS_VALID) is False
     with session(application_dsn) as db:
-        left_over = one(db, "SELECT 'public.budget_day_idx'::regclass::oid")
-        assert migrations.migrate(application_dsn) == ["0006.pgbudget_day_index", "0007.pgbudget_open_holds"]
-        pgtap.has_index(db, "public.cost_tracking", "budget_day_idx", DAY_INDEX)
-        assert one(db, "SELECT 'public.budget_day_idx'::regclass::oid") != left_over
+        left_over = one(db, f"SELECT 'public.{INDEX}'::regclass::oid")
+        assert chain.migrate(application_dsn) == NAMES[FROM_THE_INDEX_ON:]
+        pgtap.has_index(db, "public.cost_tracking", INDEX, COLUMNS)
+        assert one(db, f"SELECT 'public.{INDEX}'::regclass::oid") != left_over
     assert dump(server, application_dsn) == whole
 
 
@@ -198,9 +211,9 @@ def test_an_invalid_index_is_built_anew_by_psql(server: Server, application_dsn:
         process.kill()
         watch.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index")
         wait_until(lambda: one(watch, "SELECT count(*) FROM pg_stat_progress_create_index") == 0)
-    psql(server, application_dsn, *CHAIN[5:])
+    psql(server, application_dsn, *CHAIN[FROM_THE_INDEX_ON:])
     with session(application_dsn) as db:
-        pgtap.has_index(db, "public.cost_tracking", "budget_day_idx", DAY_INDEX)
+        pgtap.has_index(db, "public.cost_tracking", INDEX, COLUMNS)
     assert dump(server, application_dsn) == whole
 
 
@@ -214,7 +227,7 @@ def test_a_stale_lock_of_yoyo_does_not_stop_the_next_run(server: Server, applica
     with session(application_dsn) as db:
         assert one(db, "SELECT count(*) FROM yoyo_lock") == 1  # of the killed run
         db.execute("UPDATE yoyo_lock SET pid = 999999")  # as of a plain `yoyo apply` that was killed
-    assert migrations.migrate(application_dsn) == NAMES[3:]
+    assert chain.migrate(application_dsn) == NAMES[3:]
     assert dump(server, application_dsn) == whole
     with session(application_dsn) as db:
         assert one(db, "SELECT count(*) FROM yoyo_lock") == 0

@@ -14,9 +14,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
-from tests import pgtap
+from tests import chain, pgtap
 from tests.conftest import Endpoint
 from tests.migration.support import (
     APPLICATION,
@@ -30,6 +29,7 @@ from tests.migration.support import (
     session,
     wait_until,
 )
+from tests.series import by_series
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def test_a_writer_never_waits_for_long(live_dsn: str, report: Callable[[str], No
     with clients(1, write) as (writer,):
         wait_until(lambda: len(waits) > 10)
         begin = time.monotonic()
-        assert migrations.migrate(live_dsn) == NAMES
+        assert chain.migrate(live_dsn) == NAMES
         seconds = time.monotonic() - begin
         meanwhile = len(waits)
     writer.result()
@@ -133,12 +133,12 @@ def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, repo
     with clients(4, call) as callers:
         wait_until(lambda: len(answers) > 8)
         begin = time.monotonic()
-        assert migrations.migrate(live_dsn) == NAMES
+        assert chain.migrate(live_dsn) == NAMES
         seconds = time.monotonic() - begin
         have = len(answers)
         longest = max(waits)
         wait_until(lambda: len(answers) > have + 100)
-        assert migrations.rollback(live_dsn, all=True) == NAMES[::-1]
+        assert chain.rollback(live_dsn, all=True) == NAMES[::-1]
         back = len(answers)
         wait_until(lambda: len(answers) > back + 8)
     for caller in callers:
@@ -157,6 +157,12 @@ BUSY = [
     ("0004.pgbudget_takeover", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')"),
     ("0005.pgbudget_validate", "LOCK TABLE cost_tracking IN SHARE UPDATE EXCLUSIVE MODE"),
     ("0007.pgbudget_open_holds", "UPDATE cost_tracking SET region = 'us' WHERE service_name = 'today''s hold'"),
+    *by_series(
+        core=[],
+        budgets=[
+            ("0004.pgbudget_budgets_takeover", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
+        ],
+    ),
 ]
 
 
@@ -176,14 +182,14 @@ def test_a_busy_ledger_stops_the_migration_cleanly(server: Server, application_d
     with psycopg.connect(application_dsn) as slow, clients(1, write) as (writer,):
         slow.execute(held.encode())
         with pytest.raises(psycopg.errors.LockNotAvailable, match=f"^{name}: ") as caught:
-            migrations.migrate(make_conninfo(application_dsn, options="-c pgbudget.lock_patience=1s"))
+            chain.migrate(make_conninfo(application_dsn, options="-c pgbudget.lock_patience=1s"))
         slow.rollback()
     writer.result()
     assert caught.value.diag.message_hint is not None
     assert "migrate again" in caught.value.diag.message_hint
     assert max(waits) < LONG_WAIT_SECONDS
     assert found(server, application_dsn) == as_found
-    assert migrations.migrate(application_dsn) == remaining
+    assert chain.migrate(application_dsn) == remaining
 
 
 def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(application_dsn: str) -> None:
@@ -197,7 +203,7 @@ def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(applica
     )
     with psycopg.connect(application_dsn) as slow, session(application_dsn) as db, ThreadPoolExecutor(1) as pool:
         slow.execute("INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
-        run = pool.submit(migrations.migrate, application_dsn)
+        run = pool.submit(chain.migrate, application_dsn)
         wait_until(lambda: one(db, "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0") == 1)
         for call in calls:
             begin = time.monotonic()
@@ -205,7 +211,7 @@ def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(applica
             assert time.monotonic() - begin < LONG_WAIT_SECONDS, call
         assert not run.done()
         slow.commit()
-        assert run.result(30) == NAMES[-2:]
+        assert run.result(30) == NAMES[NAMES.index("0006.pgbudget_day_index") :]
 
 
 def test_autovacuum_gives_way() -> None:
@@ -220,4 +226,4 @@ def test_autovacuum_gives_way() -> None:
         db.execute("INSERT INTO cost_tracking (cost, service_name) SELECT 1, 'a' FROM generate_series(1, 20000)")
         vacuumed = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'cost_tracking'::regclass"
         wait_until(lambda: one(db, vacuumed) == 1)
-        assert migrations.migrate(make_conninfo(server.dsn(), options="-c pgbudget.lock_patience=5s")) == NAMES[2:]
+        assert chain.migrate(make_conninfo(server.dsn(), options="-c pgbudget.lock_patience=5s")) == NAMES[2:]

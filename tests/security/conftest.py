@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.conftest import Endpoint
 from tests.migration.support import CHAIN
 from tests.rows import Connection
@@ -89,6 +89,6 @@ def hosted(server: Server, endpoint: Endpoint, roles: None) -> Iterator[Connecti
         psycopg.connect(server.dsn("hosted"), autocommit=True) as connection,
     ):
         connection.execute(PLATFORM_DEFAULTS.encode())
-        migrations.migrate(server.dsn("hosted"))
+        chain.migrate(server.dsn("hosted"))
         populate(connection)
         yield connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.conftest import Endpoint
 from tests.pgtap import function_privs_are, schema_privs_are, table_privs_are
 from tests.rows import Connection
@@ -79,7 +79,7 @@ def test_adoption_keeps_who_could_call_and_write_but_never_anon(
         connection.execute(PLATFORM_DEFAULTS.encode())
         connection.execute(APPLICATION.encode())
         connection.execute("REVOKE ALL ON public.cost_tracking FROM service_role")
-        migrations.migrate(server.dsn("adopted"))
+        chain.migrate(server.dsn("adopted"))
         for _ in ("migrated", "run again"):
             function_privs_are(connection, OURS, "authenticated", ["EXECUTE"])
             function_privs_are(connection, OURS, "Web User", ["EXECUTE"])

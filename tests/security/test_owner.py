@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgbudget import Budget, migrations
+from pgbudget import Budget
 from pgbudget.embedded import Server
+from tests import chain
 from tests.migration.support import NAMES
 from tests.pgtap import has_role, is_empty
 from tests.rows import Connection
@@ -41,7 +42,7 @@ def make_dba(superuser: Connection, cluster: Server, name: str, options: str = "
 def test_from_nothing_to_nothing(cluster: Server, superuser: Connection) -> None:
     dsn = make_dba(superuser, cluster, "dba", "CREATEROLE")
     with psycopg.connect(dsn, autocommit=True) as dba:
-        assert migrations.migrate(dsn) == NAMES
+        assert chain.migrate(dsn) == NAMES
         dba.execute("CREATE ROLE app LOGIN")
         dba.execute("GRANT budget_caller TO app")
         is_empty(
@@ -67,7 +68,7 @@ def test_from_nothing_to_nothing(cluster: Server, superuser: Connection) -> None
 
         dba.execute("DELETE FROM public.cost_tracking")
         dba.execute("DELETE FROM public.escalations")
-        assert migrations.rollback(dsn, all=True) == NAMES[::-1]
+        assert chain.rollback(dsn, all=True) == NAMES[::-1]
         is_empty(
             dba,
             """SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace
@@ -82,8 +83,8 @@ def test_roles_that_are_there_need_no_createrole(cluster: Server, superuser: Con
         superuser.execute(f"CREATE ROLE {role}".encode())
     superuser.execute("GRANT budget_caller TO service_role")
     dsn = make_dba(superuser, cluster, "dba")
-    assert migrations.migrate(dsn) == NAMES
-    assert migrations.rollback(dsn, all=True) == NAMES[::-1]
+    assert chain.migrate(dsn) == NAMES
+    assert chain.rollback(dsn, all=True) == NAMES[::-1]
 
 
 @pytest.mark.parametrize("missing", [GROUPS, ("budget_reader",)], ids=["all", "one"])
@@ -94,7 +95,7 @@ def test_without_createrole_a_missing_role_is_an_error_and_nothing_is_changed(
         superuser.execute(f"CREATE ROLE {role}".encode())
     dsn = make_dba(superuser, cluster, "dba")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"0001\.\w+: .*create role"):
-        migrations.migrate(dsn)
+        chain.migrate(dsn)
     with psycopg.connect(dsn) as dba:
         is_empty(dba, "SELECT nspname FROM pg_namespace WHERE nspname = 'budget'")
 
@@ -102,9 +103,9 @@ def test_without_createrole_a_missing_role_is_an_error_and_nothing_is_changed(
 def test_rollback_leaves_the_roles_to_other_databases(cluster: Server, superuser: Connection) -> None:
     first = make_dba(superuser, cluster, "first", "CREATEROLE")
     second = make_dba(superuser, cluster, "second")
-    migrations.migrate(first)
-    migrations.migrate(second)
-    migrations.rollback(first, all=True)
+    chain.migrate(first)
+    chain.migrate(second)
+    chain.rollback(first, all=True)
     for role in GROUPS:
         has_role(superuser, role)
-    assert migrations.pending(second) == []
+    assert chain.pending(second) == []

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.pgtap import results_eq, throws_ok
 from tests.rows import Connection
 
@@ -65,12 +65,12 @@ def test_the_trap_works(database: Connection) -> None:
 
 
 def test_the_migrations_neither_call_nor_use_them(database: Connection, empty_dsn: str) -> None:
-    migrations.migrate(empty_dsn)
+    chain.migrate(empty_dsn)
     throws_ok(database, "INSERT INTO public.cost_tracking (service_name, cost) VALUES ('mine', -1)", None, "23514")
     results_eq(database, "SELECT can_proceed FROM budget.reserve(1, 'mine')", [(True,)])
     database.execute("DROP OWNED BY nobody RESTRICT")  # nothing of ours depends on them
 
 
 def test_nor_does_the_way_back(database: Connection, empty_dsn: str) -> None:
-    applied = migrations.migrate(empty_dsn)
-    assert migrations.rollback(empty_dsn, all=True) == applied[::-1]
+    applied = chain.migrate(empty_dsn)
+    assert chain.rollback(empty_dsn, all=True) == applied[::-1]

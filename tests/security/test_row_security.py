@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
-from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.conftest import Endpoint
 from tests.rows import Connection
 from tests.security.calls import CALLS, LEDGER_VIEWS, TABLES, VIEWS, populate
@@ -32,7 +32,7 @@ def dba(server: Server, endpoint: Endpoint, template: NoopExecutor) -> Iterator[
         with endpoint.database("owned"):
             superuser.execute("ALTER DATABASE owned OWNER TO dba")
             dsn = psycopg.conninfo.make_conninfo(server.dsn("owned"), user="dba")
-            migrations.migrate(dsn)
+            chain.migrate(dsn)
             with psycopg.connect(dsn, autocommit=True) as connection:
                 populate(connection)
                 connection.execute("SELECT budget.record(1, 'service') FROM generate_series(1, 15)")

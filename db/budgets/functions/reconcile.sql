@@ -8,21 +8,25 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
-    v_match budget._match;
+    v_config budget._config := budget._read_config();
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
-        SELECT b.name, b.dimension, o.member, o.starts_at, max(o.ends_at), NULL, b.enforcement, b.slots, 0, 0
-        INTO v_match
-        FROM budget.budgets AS b
-        INNER JOIN budget.balances AS o ON b.name = o.budget
-        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
-        GROUP BY b.name, o.member, o.starts_at;
-        DELETE FROM budget.postings AS o
-        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         DELETE FROM budget.balances AS o
-        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
-        PERFORM budget._open_balance(v_match);
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        DELETE FROM budget.postings AS o
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
+        SELECT
+            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), s.slot,
+            CASE s.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
+            CASE s.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END
+        FROM budget.budgets AS b
+        CROSS JOIN LATERAL budget._period(
+            b.period, reconcile.starts_at, coalesce(b.timezone, v_config.timezone)
+        ) AS w
+        CROSS JOIN LATERAL generate_series(0, CASE WHEN b.slots > 1 THEN b.slots ELSE 0 END) AS s (slot)
+        WHERE b.name = reconcile.budget;
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
     END LOOP;

@@ -89,10 +89,10 @@ BEGIN
         is_active = excluded.is_active,
         slots = excluded.slots,
         extra = excluded.extra,
-        extra_until = excluded.extra_until
-    RETURNING b.* INTO v_budget;
+        extra_until = excluded.extra_until;
     PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
+    SELECT b.* INTO v_budget FROM budget.budgets AS b WHERE b.name = p_name;
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
     );

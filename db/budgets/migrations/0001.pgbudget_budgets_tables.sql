@@ -13,9 +13,11 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
     soft_limits numeric[] NOT NULL DEFAULT '{}',
     enforcement text NOT NULL DEFAULT 'block',
     is_active boolean NOT NULL DEFAULT true,
+    -- squawk-ignore prefer-bigint-over-int
     slots integer NOT NULL DEFAULT 1,
     extra numeric,
     extra_until timestamptz,
+    counted_from timestamptz,
     CONSTRAINT budgets_period_known CHECK (period IN ('minute', 'hour', 'day', 'week', 'month', 'total')),
     CONSTRAINT budgets_enforcement_known CHECK (enforcement IN ('block', 'warn')),
     CONSTRAINT budgets_limit_in_range CHECK (limit_amount >= 0 AND limit_amount < 1e15),
@@ -29,11 +31,15 @@ CREATE TABLE IF NOT EXISTS budget.budgets (
 
 COMMENT ON TABLE budget.budgets IS 'The budgets; budget.set_budget writes them.';
 
+COMMENT ON COLUMN budget.budgets.counted_from IS
+'Of a window that ends after this, all that the ledger has is in balances and postings. An older one is added up anew.';
+
 CREATE TABLE IF NOT EXISTS budget.balances (
     budget text NOT NULL REFERENCES budget.budgets (name) ON DELETE CASCADE,
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    -- squawk-ignore prefer-bigint-over-int
     slot integer NOT NULL,
     amount numeric NOT NULL DEFAULT 0,
     room numeric NOT NULL DEFAULT 0,
@@ -64,12 +70,15 @@ CREATE TABLE IF NOT EXISTS budget.postings (
     member text NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
+    -- squawk-ignore prefer-bigint-over-int
     slot integer NOT NULL,
     amount numeric NOT NULL
 )
 -- Its rows live shortly, and many come and go.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
+-- The table is new, and empty.
+-- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at, slot);
 
 COMMENT ON TABLE budget.postings IS
@@ -122,6 +131,6 @@ BEGIN
 END
 $do$;
 
-GRANT SELECT ON budget.budgets TO budget_reader;
+GRANT SELECT ON budget.budgets TO budget_admin, budget_reader;
 
 RESET search_path;

@@ -15,6 +15,32 @@ $do$;
 
 DROP INDEX CONCURRENTLY IF EXISTS public.budget_expiry_idx_cut_short;
 
+-- Until the takeover, both variants serialise on the advisory lock: who waits for a table lock holds a snapshot, for which
+-- CREATE INDEX CONCURRENTLY waits in turn. Those that had begun are let through first.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    decided_at := budget._now();
+    config := budget._require_config();
+END
+$function$;
+
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE UPDATE EXCLUSIVE');
+END
+$do$;
+
 CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_expiry_idx ON public.cost_tracking (expires_at)
 WHERE expires_at IS NOT NULL;
 

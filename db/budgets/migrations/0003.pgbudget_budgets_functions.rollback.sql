@@ -1,5 +1,12 @@
 SET search_path = pg_catalog, pg_temp;
 
+-- The calls that had begun before core's functions came back end first: a function that they need would be gone.
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+END
+$do$;
+
 -- begin compiled
 DROP VIEW IF EXISTS budget.budget_status;
 
@@ -56,6 +63,8 @@ DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
+
+DROP FUNCTION IF EXISTS budget._unopened(text, text, text, timestamptz, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._posted(text, text, timestamptz);
 

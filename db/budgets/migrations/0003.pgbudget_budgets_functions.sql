@@ -14,7 +14,6 @@ CREATE OR REPLACE FUNCTION budget._period(
 )
 LANGUAGE plpgsql
 STABLE
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
@@ -46,7 +45,6 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
 -- end functions/_internal/_period.sql
@@ -176,6 +174,34 @@ COMMENT ON FUNCTION budget._posted(text, text, timestamptz) IS
 'The sum of the postings to a balance that are not folded into it yet.';
 -- end functions/_internal/_posted.sql
 
+-- begin functions/_internal/_unopened.sql
+-- Who was not there when the balances were computed had no rows, and what came since is posted: a member that comes new
+-- into a long window is not looked for in all of it.
+CREATE OR REPLACE FUNCTION budget._unopened(
+    p_budget text,
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_ends_at > (SELECT b.counted_from FROM budget.budgets AS b WHERE b.name = p_budget) THEN
+        RETURN budget._posted(p_budget, p_member, p_starts_at);
+    END IF;
+    RETURN budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._unopened(text, text, text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._unopened(text, text, text, timestamptz, timestamptz) IS
+'What the ledger rows of a member come to in a window whose balance nobody has opened, or that was pruned.';
+-- end functions/_internal/_unopened.sql
+
 -- begin functions/_internal/_open_balance.sql
 -- In one statement, and so in one snapshot: a ledger row and its posting are committed together, seen together, and
 -- counted once.
@@ -190,7 +216,7 @@ BEGIN
     SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0, t.amount, -t.amount
     FROM (
         SELECT
-            budget._ledger_sum(p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
+            budget._unopened(p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
             - budget._posted(p_match.budget, p_match.member, p_match.starts_at) AS amount
     ) AS t
     ON CONFLICT (budget, member, starts_at, slot) DO NOTHING;
@@ -420,7 +446,7 @@ DECLARE
 BEGIN
     -- A window in which nobody has asked yet, or that was pruned.
     IF v_amount IS NULL THEN
-        v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+        v_amount := budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
     ELSE
         v_amount := v_amount + budget._posted(p_budget, p_member, p_starts_at);
     END IF;
@@ -632,6 +658,8 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_now timestamptz := budget._now();
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
     DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
@@ -643,8 +671,16 @@ BEGIN
     FROM (
         SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
         FROM budget.budgets AS b
-        CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
-        INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+        CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, p_config.timezone)) AS n
+        INNER JOIN public.cost_tracking AS l ON l.created_at >= n.starts_at
+        CROSS JOIN LATERAL (
+            SELECT n.starts_at, n.ends_at
+            WHERE l.created_at < n.ends_at
+            UNION ALL
+            SELECT p.starts_at, p.ends_at
+            FROM budget._period(b.period, l.created_at, coalesce(b.timezone, p_config.timezone)) AS p
+            WHERE l.created_at >= n.ends_at
+        ) AS w
         CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
         WHERE
             b.name = p_budget
@@ -654,13 +690,14 @@ BEGIN
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
     ) AS c
     CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
+    UPDATE budget.budgets AS b SET counted_from = v_now WHERE b.name = p_budget;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
-out.';
+'Computes a budget''s balances of the window that runs now, and of later ones, from the ledger. The caller keeps
+the ledger''s writers out.';
 -- end functions/_internal/_rebuild.sql
 
 -- begin functions/_internal/_rezone.sql
@@ -799,7 +836,7 @@ BEGIN
                 WHEN m.member IS NULL OR NOT w.is_active THEN 0
                 WHEN c.is_open THEN c.amount
                 -- A window in which nobody has asked yet, or that was pruned.
-                ELSE budget._ledger_sum(w.dimension, m.member, w.starts_at, w.ends_at)
+                ELSE budget._unopened(w.name, w.dimension, m.member, w.starts_at, w.ends_at)
             END - coalesce(h.lapsed, 0) AS total
     ) AS t
     ORDER BY w.name, m.member;
@@ -917,6 +954,10 @@ BEGIN
         ) AS b
     LOOP
         v_n := v_n + 1;
+        IF jsonb_typeof(v_request -> 'service_name') NOT IN ('string', 'null') THEN
+            RAISE EXCEPTION 'service_name must be text'
+                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_request -> 'service_name'));
+        END IF;
         postings[v_n] := ROW(
             budget._service_name(v_request ->> 'service_name'),
             budget._metadata(nullif(v_request -> 'metadata', 'null')),
@@ -1256,10 +1297,10 @@ BEGIN
         is_active = excluded.is_active,
         slots = excluded.slots,
         extra = excluded.extra,
-        extra_until = excluded.extra_until
-    RETURNING b.* INTO v_budget;
+        extra_until = excluded.extra_until;
     PERFORM budget._touch();
     PERFORM budget._rebuild(v_config, p_name);
+    SELECT b.* INTO v_budget FROM budget.budgets AS b WHERE b.name = p_name;
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text
     );
@@ -1351,21 +1392,25 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
-    v_match budget._match;
+    v_config budget._config := budget._read_config();
 BEGIN
     PERFORM budget._lock_ledger();
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
-        SELECT b.name, b.dimension, o.member, o.starts_at, max(o.ends_at), NULL, b.enforcement, b.slots, 0, 0
-        INTO v_match
-        FROM budget.budgets AS b
-        INNER JOIN budget.balances AS o ON b.name = o.budget
-        WHERE (o.budget, o.member, o.starts_at) = (reconcile.budget, reconcile.member, reconcile.starts_at)
-        GROUP BY b.name, o.member, o.starts_at;
-        DELETE FROM budget.postings AS o
-        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
         DELETE FROM budget.balances AS o
-        WHERE (o.budget, o.member, o.starts_at) = (v_match.budget, v_match.member, v_match.starts_at);
-        PERFORM budget._open_balance(v_match);
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        DELETE FROM budget.postings AS o
+        WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
+        INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
+        SELECT
+            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), s.slot,
+            CASE s.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
+            CASE s.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END
+        FROM budget.budgets AS b
+        CROSS JOIN LATERAL budget._period(
+            b.period, reconcile.starts_at, coalesce(b.timezone, v_config.timezone)
+        ) AS w
+        CROSS JOIN LATERAL generate_series(0, CASE WHEN b.slots > 1 THEN b.slots ELSE 0 END) AS s (slot)
+        WHERE b.name = reconcile.budget;
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
     END LOOP;
@@ -1384,7 +1429,7 @@ Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: all i
 -- end functions/reconcile.sql
 
 -- begin functions/prune.sql
-CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz)
+CREATE OR REPLACE FUNCTION budget.prune(p_before timestamptz DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 VOLATILE
@@ -1396,6 +1441,7 @@ DECLARE
     v_lock_timeout text := budget._begin_decision();
     v_before timestamptz := least(p_before, budget._now());
     v_pruned bigint;
+    v_match budget._match;
 BEGIN
     PERFORM budget._lock_ledger();
     DELETE FROM budget.postings AS o WHERE o.ends_at <= v_before;
@@ -1403,6 +1449,17 @@ BEGIN
         DELETE FROM budget.balances AS b WHERE b.ends_at <= v_before RETURNING b.slot
     )
     SELECT count(*) INTO v_pruned FROM pruned AS p WHERE p.slot = 0;
+    UPDATE budget.budgets AS b SET counted_from = v_before WHERE b.counted_from < v_before;
+    -- Where nobody reserves, nobody folds.
+    FOR v_match IN
+        SELECT b.name, b.dimension, o.member, o.starts_at, o.ends_at, NULL, b.enforcement, b.slots, 0, 0
+        FROM budget.budgets AS b
+        INNER JOIN budget.postings AS o ON b.name = o.budget
+        GROUP BY b.name, o.member, o.starts_at, o.ends_at
+    LOOP
+        PERFORM budget._open_balance(v_match);
+        PERFORM budget._fold(v_match, true);
+    END LOOP;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN v_pruned;
 END
@@ -1412,9 +1469,10 @@ REVOKE ALL ON FUNCTION budget.prune(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget.prune(timestamptz) TO budget_admin;
 COMMENT ON FUNCTION budget.prune(timestamptz) IS
 'Removes the balances of windows that have ended by p_before; returns how many. No ledger row is touched: who asks for
-such a window again, as an extend of an old hold does, opens it from the ledger.
+such a window again, as an extend of an old hold does, opens it from the ledger. Folds in what was posted to the others,
+for budgets that are written to and that nobody reserves from.
 
-p_before  NULL: now, and no later than that
+p_before  an instant; NULL and any later one: now
 
 Errors: PB001 not READ COMMITTED; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction: its writers wait for the short while.';

@@ -1,17 +1,6 @@
--- Writers of the ledger wait for this short transaction.
+-- Decisions are core's again before the balances are left behind. Writers of the ledger wait for this short transaction.
 
 SET search_path = pg_catalog, pg_temp;
-
-DO $do$
-BEGIN
-    PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'ACCESS EXCLUSIVE');
-    DROP TRIGGER IF EXISTS budget_rezone ON public.system_config;
-    DROP TRIGGER IF EXISTS budget_post_insert ON public.cost_tracking;
-    DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
-    DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
-    DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
-END
-$do$;
 
 -- begin compiled
 CREATE OR REPLACE FUNCTION budget._drift()
@@ -133,5 +122,35 @@ COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
 it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- end compiled
+
+-- As before the takeover: both variants serialise on the advisory lock until the index is gone.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text,
+    p_postings budget._posting [],
+    OUT decided_at timestamptz,
+    OUT config budget._config
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    decided_at := budget._now();
+    config := budget._require_config();
+END
+$function$;
+
+DO $do$
+BEGIN
+    PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'ACCESS EXCLUSIVE');
+    DROP TRIGGER IF EXISTS budget_rezone ON public.system_config;
+    DROP TRIGGER IF EXISTS budget_post_insert ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
+    DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
+END
+$do$;
 
 RESET search_path;

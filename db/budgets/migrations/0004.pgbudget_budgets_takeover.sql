@@ -211,21 +211,56 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
+DECLARE
+    v_config budget._config := budget._read_config();
+    v_now timestamptz := budget._now();
 BEGIN
     RETURN QUERY
-    SELECT a.budget, a.member, a.starts_at, a.amount + p.amount, s.amount
-    FROM budget.budgets AS b
-    INNER JOIN (
+    WITH windows AS MATERIALIZED (
+        SELECT b.name, b.dimension, b.member, w.starts_at, w.ends_at, w.ends_at > b.counted_from AS is_counted
+        FROM budget.budgets AS b
+        INNER JOIN (
+            SELECT o.budget, o.starts_at, o.ends_at FROM budget.balances AS o
+            UNION
+            SELECT o.budget, o.starts_at, o.ends_at FROM budget.postings AS o
+            UNION
+            SELECT c.name, n.starts_at, n.ends_at
+            FROM budget.budgets AS c
+            CROSS JOIN LATERAL budget._period(c.period, v_now, coalesce(c.timezone, v_config.timezone)) AS n
+            WHERE c.is_active
+        ) AS w ON b.name = w.budget
+    ),
+
+    spent AS (
+        SELECT w.name, m.member, w.starts_at, w.is_counted, sum(l.cost) AS amount
+        FROM windows AS w
+        INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+        CROSS JOIN LATERAL budget._member(w.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
+        WHERE isfinite(l.created_at) AND (w.member = m.member OR (w.member IS NULL AND m.member IS NOT NULL))
+        GROUP BY w.name, m.member, w.starts_at, w.is_counted
+    ),
+
+    counted AS (
         SELECT
-            o.budget, o.member, o.starts_at, o.ends_at,
-            sum(o.amount) AS amount, sum(o.amount + o.room - o.room_of) AS misspread
-        FROM budget.balances AS o
-        GROUP BY o.budget, o.member, o.starts_at, o.ends_at
-    ) AS a ON b.name = a.budget
-    CROSS JOIN LATERAL budget._ledger_sum(b.dimension, a.member, a.starts_at, a.ends_at) AS s (amount)
-    CROSS JOIN LATERAL budget._posted(a.budget, a.member, a.starts_at) AS p (amount)
-    WHERE s.amount <> a.amount + p.amount OR a.misspread <> 0
-    ORDER BY a.budget, a.member, a.starts_at;
+            w.name, o.member, w.starts_at, w.is_counted, bool_or(o.is_balance) AS is_open,
+            sum(o.amount) AS amount, sum(o.misspread) AS misspread
+        FROM windows AS w
+        INNER JOIN (
+            SELECT e.budget, e.member, e.starts_at, true AS is_balance, e.amount, e.amount + e.room - e.room_of AS misspread
+            FROM budget.balances AS e
+            UNION ALL
+            SELECT e.budget, e.member, e.starts_at, false, e.amount, 0 FROM budget.postings AS e
+        ) AS o ON w.name = o.budget AND w.starts_at = o.starts_at
+        GROUP BY w.name, o.member, w.starts_at, w.is_counted
+    )
+
+    SELECT x.name, x.member, x.starts_at, coalesce(c.amount, 0), coalesce(s.amount, 0)
+    FROM counted AS c
+    FULL JOIN spent AS s USING (name, member, starts_at) AS x
+    WHERE
+        (c.is_open OR coalesce(c.is_counted, s.is_counted))
+        AND (coalesce(c.amount, 0) <> coalesce(s.amount, 0) OR c.misspread <> 0)
+    ORDER BY x.name, x.member, x.starts_at;
 END
 $function$;
 

@@ -3,7 +3,7 @@ SET search_path = pg_catalog, pg_temp;
 -- The calls that had begun before the handover's function came back end first: a function that they need would be gone.
 DO $do$
 BEGIN
-    IF to_regprocedure('budget._serialise(text)') IS NOT NULL THEN
+    IF to_regproc('budget._serialise') IS NOT NULL THEN
         PERFORM set_config('lock_timeout', '30s', true);
         PERFORM pg_advisory_xact_lock(8099550711184319860);
         PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');

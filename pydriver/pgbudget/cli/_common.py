@@ -207,6 +207,8 @@ def span(length: timedelta) -> str:
     """Return a length of time in its two largest units, as in `2 h 05 min`."""
     minutes, seconds = divmod(max(0, int(length.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:  # noqa: PLR2004 - two days
+        return f"{hours // 24} d {hours % 24:02} h"
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min" if minutes else f"{seconds} s"

@@ -11,6 +11,7 @@ import click
 import psycopg
 
 from pgbudget.cli._common import AS_JSON, FAILED, REFUSED, USAGE, complain
+from pgbudget.cli.budgets import budgets
 from pgbudget.cli.demo import demo
 from pgbudget.cli.doctor import doctor
 from pgbudget.cli.estimate import estimate
@@ -30,7 +31,7 @@ from pgbudget.errors import BudgetError, DatabaseBehind, LockTimeout, Undelivere
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Set up": (demo, migrate, rollback, sql, doctor),
     "Look": (status, watch, holds, report, replay),
-    "Control": (limits, freeze, unfreeze, expire),
+    "Control": (limits, budgets, freeze, unfreeze, expire),
     "Spend by hand": (reserve, settle, cancel, extend, record, check, estimate, route),
 }
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgbudget.cli._common import amount, clock, connected, dsn_option, json_option, out, printable, span, to_json
+from pgbudget.cli.budgets import Standing, near_their_limit, share, whom
 from pgbudget.cli.holds import OpenHold, open_holds
 from pgbudget.cli.state import status_view
 from pgbudget.results import Status
@@ -105,6 +106,8 @@ class Frame:
     hours: list[Hour]
     holds: list[OpenHold]
     escalations: list[Escalation]
+    budgets: list[Standing]
+    """Those near their limit; none without the series `budgets`."""
 
 
 @click.command()
@@ -117,9 +120,9 @@ class Frame:
 def watch(*, every: float, count: int | None, dsn: str, as_json: bool) -> None:
     """Show the day's spend live, with its burn rate.
 
-    And the latest holds and escalations. A column is an hour: what the calls begun in it count. The rate is that of
-    the last one to two hours. A lost connection is looked for again. It reads views alone. With --json
-    each line is an object.
+    And the latest holds and escalations, and which other budgets are near their limit. A column is an hour: what the
+    calls begun in it count. The rate is that of the last one to two hours. A lost connection is looked for again. It
+    reads views alone. With --json each line is an object.
 
     \b
     Examples:
@@ -173,6 +176,7 @@ def _read(connection: psycopg.Connection[Any], status: Status) -> Frame:
             hours.execute(_HOURS).fetchall(),
             open_holds(connection, _MOST, newest_first=True),
             escalations.execute(_ESCALATIONS, [_MOST]).fetchall(),
+            near_their_limit(connection, _MOST),
         )
 
 
@@ -181,6 +185,8 @@ def show_frame(frame: Frame, trouble: str | None, now: datetime, console: Consol
     top: list[RenderableType] = [status_view(frame.status, now, console.width), "", *_burn_lines(frame, now, console)]
     if trouble:
         top.insert(0, Text(f"these figures are old: {printable(trouble)}\n", style="bold red"))
+    if frame.budgets:
+        top += ["", _budgets_view(frame, now, console)]
     width, side_by_side = console.width, console.width >= _SIDE_BY_SIDE
     used = len(console.render_lines(Group(*top), pad=False)) + 2
     rows = console.height - used if console.is_terminal else 2 * 10 + 3
@@ -248,6 +254,21 @@ def _list(title: str, lines: list[tuple[Text, Text, Text]], rows: int, width: in
         line.truncate(width, overflow="ellipsis")
         laid.append(line)
     return Group(Text(title, style="bold").append(more, style="dim"), *laid)
+
+
+def _budgets_view(frame: Frame, now: datetime, console: Console) -> Group:
+    lines = [
+        (
+            share(one),
+            Text(f"{amount(one.remaining)} free"),
+            Text(printable(one.name), style="bold")
+            .append(f", {whom(one.dimension, one.member)}, ", style="not bold")
+            .append("never resets" if one.resets_at is None else f"resets in {span(one.resets_at - now)}", "not bold"),
+        )
+        for one in frame.budgets
+    ]
+    # A small screen has other things to show.
+    return _list("Budgets near their limit", lines, max(3, console.height // 6), console.width, "none")
 
 
 def _holds_view(frame: Frame, now: datetime, rows: int, width: int) -> Group:

@@ -24,6 +24,8 @@ class Seen(NamedTuple):
     configs: frozenset[Config] = frozenset()
     rows: frozenset[Row | None] = frozenset()
     explained: bool = False
+    room: int | None = None
+    """Where the room is spread: the most that it may have found, less what others have taken since."""
 
 
 NOTHING = Seen()
@@ -97,7 +99,11 @@ class Search:
         return [(client, call) for client, call in left if call.started <= first_end]
 
     def _steps(self, node: Node) -> Iterator[tuple[Call, Node]]:
-        ready = [(client, call) for client, call in self.under_way(node) if node.seen[client].explained]
+        ready = [
+            (client, call)
+            for client, call in self.under_way(node)
+            if node.seen[client].explained and fits(call, node.state, node.seen[client])
+        ]
         ready.sort(key=lambda one: one[1].operation.likely(one[1]))
         # Nobody can tell whether one that changed nothing came before or after what may follow: it comes now, and need
         # not be tried later.
@@ -111,17 +117,20 @@ class Search:
     def _look(self, last: Call | None, node: Node, before: State | None = None) -> Node:
         """Let all calls under way read the state that the last one left."""
         seen = list(node.seen)
+        taken = 0 if last is None or before is None else last.operation.takes(last, before)
         for client, call in self.under_way(node):
             old = seen[client]
             if last is not None and before is not None and is_stale(call, last, before, node.state):
                 old = NOTHING
-            seen[client] = look(call, node.state, old)
+            seen[client] = look(call, node.state, old, taken)
         return node._replace(seen=tuple(seen))
 
 
 def is_stale(call: Call, last: Call, before: State, after: State) -> bool:
     """What the call had read before the last commit, it would have to read again."""
     restarts_at, row_id = call.operation.restarts_at, call.operation.id
+    if after.is_spread:
+        restarts_at = restarts_at - {DECISION}
     return (
         not restarts_at.isdisjoint(last.locks)
         or (LEDGER in restarts_at and before.rows is not after.rows)
@@ -129,15 +138,24 @@ def is_stale(call: Call, last: Call, before: State, after: State) -> bool:
     )
 
 
-def look(call: Call, state: State, seen: Seen) -> Seen:
-    """What the call may have read when this state is there as well."""
+def look(call: Call, state: State, seen: Seen, taken: int) -> Seen:
+    """What the call may have read when this state is there as well, and another decision has taken so much."""
     row = state.get(call.operation.id)
     configs, rows = seen.configs | {state.config}, seen.rows | {row}
     explained = seen.explained or any(
         call.operation.explains(call, View(config, row, state, now))
         for config, row, now in product(configs, rows, instants(call, state))
     )
-    return Seen(configs, rows, explained)
+    if not state.is_spread:
+        return Seen(configs, rows, explained)
+    room = max(config.kill for config in configs) - min(state.total(now) for now in instants(call, state))
+    return Seen(configs, rows, explained, room if seen.room is None else max(room, seen.room - taken))
+
+
+def fits(call: Call, state: State, seen: Seen) -> bool:
+    """What the call takes is there for it alone."""
+    takes = call.operation.takes(call, state)
+    return seen.room is None or takes == 0 or takes <= seen.room
 
 
 def instants(call: Call, state: State) -> list[int]:

@@ -6,6 +6,7 @@ day. `explains` tells whether it can have answered like this, had it read that; 
 leave, none if it cannot have committed now. What makes a reading stale is said by `restarts_at`:
 
 - a decision reads, also the clock, after the decision before it has committed: this is the decision lock;
+- where the room is spread over slots it may read before, but what that one was granted it does not take as well;
 - under the table lock no row of the ledger changes between reading and commit;
 - spend that is booked reads after each decision under the table lock: it would have had to wait for it;
 - what locks a row finds it as it is until the commit.
@@ -19,6 +20,7 @@ from itertools import combinations
 from typing import Any, ClassVar, NamedTuple
 
 from tests.concurrency.histories.state import HOUR, Config, Row, State
+from tests.series import by_series
 
 EXEMPT = "architect"
 TO_COMMIT = 200
@@ -116,6 +118,10 @@ class Operation:
         """The call commits in this state."""
         raise NotImplementedError
 
+    def takes(self, call: Call, state: State) -> int:  # noqa: ARG002 - only decisions take anything
+        """What a decision took of the room that others may not take as well, if it commits in this state."""
+        return 0
+
     def likely(self, call: Call) -> int:
         """About when it committed. No more than a hint where to begin the search."""
         return call.ended
@@ -171,8 +177,8 @@ class Reserve(Operation):
     statement = (
         f"SELECT {VERDICT} FROM budget.reserve({COST}, %(service)s, p_reservation_id => %(id)s, p_ttl => {INTERVAL})"
     )
-    locks = frozenset({DECISION, TABLE})
-    restarts_at = frozenset({DECISION, LEDGER})
+    locks = by_series(core=frozenset({DECISION, TABLE}), budgets=frozenset({DECISION}))
+    restarts_at = by_series(core=frozenset({DECISION, LEDGER}), budgets=frozenset({DECISION}))
 
     def read(self, row: tuple[Any, ...]) -> Answer:
         return Verdict(*row)
@@ -201,6 +207,10 @@ class Reserve(Operation):
         if answer.id not in state.rows and max(call.started, state.decided_at) <= decided_at <= call.ended:
             hold = Row("reservation", self.cost, self.service, self.cost, self.cost, answer.expires)
             yield state.with_hold(answer.id, hold, decided_at)
+
+    def takes(self, call: Call, state: State) -> int:  # noqa: ARG002 - its row is new
+        is_hold = not failed(call.answer) and call.answer.reason == "granted"
+        return self.cost if is_hold and self.service != EXEMPT else 0
 
     def likely(self, call: Call) -> int:
         if failed(call.answer) or call.answer.reason != "granted":
@@ -249,6 +259,12 @@ class Extend(Operation):
         elif (row := state.get(self.id)) is not None:
             cost = row.cost if self.cost is None else self.cost
             yield state.with_row(self.id, row._replace(cost=cost, estimate=cost, expires=call.answer.expires))
+
+    def takes(self, call: Call, state: State) -> int:
+        row = state.get(self.id)
+        if row is None or row.service == EXEMPT or failed(call.answer) or not call.answer.can_proceed:
+            return 0
+        return max(0, (row.cost if self.cost is None else self.cost) - state.counted(row, call.started))
 
 
 @dataclass(frozen=True)

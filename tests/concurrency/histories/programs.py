@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.concurrency.histories.operations import (
     EXEMPT,
@@ -45,6 +45,8 @@ class Program:
     prologue: tuple[Operation, ...]
     """What one client does before the others begin."""
     clients: tuple[tuple[Operation, ...], ...]
+    slots: int = 1
+    """Over how many rows the room is spread."""
 
 
 class Writer:
@@ -159,6 +161,6 @@ class Writer:
         return write()
 
 
-def program(seed: int) -> Program:
+def program(seed: int, slots: int = 1) -> Program:
     """The program of a seed."""
-    return Writer(seed).write()
+    return replace(Writer(seed).write(), slots=slots)

@@ -13,6 +13,7 @@ from tests.concurrency.histories.operations import Call, Expire, Operation
 from tests.concurrency.histories.programs import Program
 from tests.concurrency.histories.state import State
 from tests.race import Connection, Crowd, Job
+from tests.series import SERIES
 
 RESET = """
     DELETE FROM public.cost_tracking;
@@ -51,7 +52,7 @@ class History:
 
     @property
     def first_state(self) -> State:
-        return State({}, self.program.config, self.program.keeps)
+        return State({}, self.program.config, self.program.keeps, is_spread=self.program.slots > 1)
 
 
 def now() -> int:
@@ -95,6 +96,8 @@ def run(crowd: Crowd, program: Program) -> History:
     db = crowd.connections[0]
     db.execute(RESET)
     config = program.config
+    if SERIES == "budgets":
+        db.execute("SELECT budget.set_budget('daily', NULL, p_slots => %s)", [program.slots])
     db.execute(LIMITS, (config.kill, config.soft, "keep" if program.keeps else "release"))
     calls = client(-1, program.prologue)(db)
     for done in crowd.race([client(number, work) for number, work in enumerate(program.clients)]):

@@ -42,12 +42,23 @@ class Row(NamedTuple):
 
 
 class State:
-    """The ledger by id, the limits, whether a hold that lapses is kept as spent, and the time of the last decision."""
+    """The ledger by id, the limits, whether a hold that lapses is kept as spent, and the time of the last decision.
 
-    def __init__(self, rows: Mapping[int, Row], config: Config, keeps: bool = False, decided_at: int = 0) -> None:
+    Where the room is spread over slots, decisions go on side by side, and none of them is the last.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[int, Row],
+        config: Config,
+        keeps: bool = False,
+        is_spread: bool = False,
+        decided_at: int = 0,
+    ) -> None:
         self.rows = rows
         self.config = config
         self.keeps = keeps
+        self.is_spread = is_spread
         self.decided_at = decided_at
 
     def get(self, row_id: int | None) -> Row | None:
@@ -61,13 +72,14 @@ class State:
             del rows[row_id]
         else:
             rows[row_id] = row
-        return State(rows, self.config, self.keeps, self.decided_at)
+        return State(rows, self.config, self.keeps, self.is_spread, self.decided_at)
 
     def with_hold(self, row_id: int, hold: Row, decided_at: int) -> State:
-        return State({**self.rows, row_id: hold}, self.config, self.keeps, decided_at)
+        rows = {**self.rows, row_id: hold}
+        return State(rows, self.config, self.keeps, self.is_spread, 0 if self.is_spread else decided_at)
 
     def with_config(self, config: Config) -> State:
-        return State(self.rows, config, self.keeps, self.decided_at)
+        return State(self.rows, config, self.keeps, self.is_spread, self.decided_at)
 
     @cached_property
     def settled(self) -> int:

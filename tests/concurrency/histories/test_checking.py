@@ -35,6 +35,7 @@ from tests.concurrency.histories.operations import (
 from tests.concurrency.histories.programs import Program
 from tests.concurrency.histories.running import History, with_busy_rows
 from tests.concurrency.histories.state import HOUR, Config
+from tests.series import by_series
 
 LIMIT = 10_000
 NIGHT = 12 * HOUR
@@ -93,10 +94,10 @@ def called_for(entries: list[Entry]) -> list[tuple[str, str]]:
     return [("budget_refused", "service")] * is_refused + [("budget_overrun", str(UUID(int=one))) for one in overruns]
 
 
-def check(told: Told) -> list[str]:
+def check(told: Told, slots: int = 1) -> list[str]:
     calls = [Call(ord(client), operation, start, end, answer) for client, start, end, operation, answer in told.entries]
     escalations = called_for(told.entries) if told.escalations is None else told.escalations
-    program = Program(0, Config(LIMIT, 0), False, (), ())
+    program = Program(0, Config(LIMIT, 0), False, (), (), slots)
     return list(faults(History(program, with_busy_rows(calls), told.ledger, escalations, [])))
 
 
@@ -209,14 +210,6 @@ WRONG = {
             ("b", 0, 30, Reserve(2, 3000), granted(3000, 2, at=20)),
         ],
         {1: held(3000, 10), 2: held(3000, 20)},
-    ),
-    "a table decision misses a record that came while it held its lock": Told(
-        [
-            ("a", 0, 90, Reserve(1, 6000), granted(0, 1, at=10)),
-            ("b", 20, 50, Record(2, 5000, "service"), settled(2, None, 5000)),
-            ("c", 60, 80, Check(None, 0), refused(5000)._replace(can_proceed=True, reason="granted", retry_at=None)),
-        ],
-        {1: held(6000, 10), 2: spent(5000)},
     ),
     "an advisory decision reads before the decision before it": Told(
         [
@@ -349,6 +342,59 @@ WRONG = {
 }
 
 
+MISSED_BY_A_DECISION = Told(
+    [
+        ("a", 0, 90, Reserve(1, 6000), granted(0, 1, at=10)),
+        ("b", 20, 50, Record(2, 5000, "service"), settled(2, None, 5000)),
+        ("c", 60, 80, Check(None, 0), refused(5000)._replace(can_proceed=True, reason="granted", retry_at=None)),
+    ],
+    {1: held(6000, 10), 2: spent(5000)},
+)
+by_series(core=WRONG, budgets=SOUND)["a table decision misses a record that came while it held its lock"] = (
+    MISSED_BY_A_DECISION
+)
+
+# Where the room is spread over slots, decisions that fit go on side by side.
+SIDE_BY_SIDE = {
+    "an advisory decision reads before the decision before it",
+    "order inverted: two at once, by their clocks",
+    "a hold that lapsed while another waited for it still counts",
+}
+SOUND_WHERE_SPREAD = {
+    **SOUND,
+    **{name: told for name, told in WRONG.items() if name in SIDE_BY_SIDE},
+    "an extension and a decision that fit do not count each other": Told(
+        [
+            RESERVED,
+            ("a", 40, 90, Extend(1, 7000, HOUR), granted(6000, 1, at=50)),
+            ("b", 40, 90, ReserveAdvisory(2, 3000), granted(6000, 2, at=50)),
+        ],
+        {1: held(7000, 50), 2: held(3000, 50)},
+    ),
+}
+WRONG_WHERE_SPREAD = {
+    **{name: told for name, told in WRONG.items() if name not in SIDE_BY_SIDE},
+    "two decisions take the same room": Told(
+        [
+            ("a", 0, 30, Reserve(1, 6000), granted(0, 1, at=10)),
+            ("b", 0, 30, Reserve(2, 6000), granted(0, 2, at=10)),
+        ],
+        {1: held(6000, 10), 2: held(6000, 10)},
+    ),
+    "an extension takes the room of a decision": Told(
+        [
+            RESERVED,
+            ("a", 40, 90, Extend(1, 7000, HOUR), granted(6000, 1, at=50)),
+            ("b", 40, 90, ReserveAdvisory(2, 4000), granted(6000, 2, at=50)),
+        ],
+        {1: held(7000, 50), 2: held(4000, 50)},
+    ),
+    "a refusal counts what nobody had committed": Told(
+        [RESERVED, ("b", 40, 90, Reserve(2, 4000), refused(6001))], {1: held(6000, 10)}
+    ),
+}
+
+
 @pytest.mark.parametrize("told", SOUND.values(), ids=SOUND)
 def test_what_may_have_been_done_one_by_one_is_taken(told: Told) -> None:
     assert check(told) == []
@@ -357,3 +403,13 @@ def test_what_may_have_been_done_one_by_one_is_taken(told: Told) -> None:
 @pytest.mark.parametrize("told", WRONG.values(), ids=WRONG)
 def test_what_cannot_is_told(told: Told) -> None:
     assert check(told)
+
+
+@pytest.mark.parametrize("told", SOUND_WHERE_SPREAD.values(), ids=SOUND_WHERE_SPREAD)
+def test_what_may_have_been_done_in_slots_is_taken(told: Told) -> None:
+    assert check(told, slots=4) == []
+
+
+@pytest.mark.parametrize("told", WRONG_WHERE_SPREAD.values(), ids=WRONG_WHERE_SPREAD)
+def test_what_no_slots_allow_is_told(told: Told) -> None:
+    assert check(told, slots=4)

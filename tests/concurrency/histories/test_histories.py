@@ -18,11 +18,16 @@ from tests.concurrency.histories.programs import CLIENTS, Program, program
 from tests.concurrency.histories.running import History, run
 from tests.concurrency.histories.shrinking import shrink
 from tests.race import Connection, Crowd
+from tests.series import by_series
 
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 BATCH = 250
 ROUNDS = 1000
 """How often the program of HISTORY_SEED is run."""
+
+VACUUM = "VACUUM public.cost_tracking, public.escalations" + by_series(
+    core="", budgets=", budget.balances, budget.postings"
+)
 
 
 def batches() -> list[Iterable[int]]:
@@ -32,12 +37,12 @@ def batches() -> list[Iterable[int]]:
     return [range(first, min(first + BATCH, HISTORIES)) for first in range(0, HISTORIES, BATCH)]
 
 
-def first_wrong(db: Connection, clients: Crowd, seeds: Iterable[int]) -> History | None:
+def first_wrong(db: Connection, clients: Crowd, seeds: Iterable[int], slots: int = 1) -> History | None:
     """The first history that goes wrong."""
     for number, seed in enumerate(seeds):
         if number % 25 == 0:
-            db.execute("VACUUM public.cost_tracking, public.escalations")
-        if (history := run_wrong(clients, program(seed))) is not None:
+            db.execute(VACUUM)
+        if (history := run_wrong(clients, program(seed, slots))) is not None:
             return history
     return None
 
@@ -48,40 +53,53 @@ def run_wrong(clients: Crowd, program: Program) -> History | None:
     return history if any(faults(history)) else None
 
 
+@pytest.mark.parametrize("slots", by_series(core=[1], budgets=[1, 4]))
 @pytest.mark.parametrize("seeds", batches(), ids=str)
-def test_every_history_has_an_order(db: Connection, crowd: Callable[[int], Crowd], seeds: Iterable[int]) -> None:
+def test_every_history_has_an_order(
+    db: Connection, crowd: Callable[[int], Crowd], seeds: Iterable[int], slots: int
+) -> None:
     clients = crowd(CLIENTS)
-    history = first_wrong(db, clients, seeds)
+    history = first_wrong(db, clients, seeds, slots)
     if history is not None:
         history = shrink(history, lambda smaller: run_wrong(clients, smaller))
         pytest.fail(story(history, list(faults(history))), pytrace=False)
 
 
-LOCK = "v_now := budget._serialise(p_lock);"
-LOOK = "SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;"
+LOCK = """v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );"""
+UNLOCKED = {LOCK: "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;"}
+LATE_LOCK = """PERFORM budget._serialise(
+        'advisory', ARRAY[ROW(p_service_name, p_metadata, NULL, p_estimate)::budget._posting]
+    );"""
+NO_LOCK = by_series(
+    core={"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"},
+    budgets={"IF NOT budget._lock_balance(": "IF false AND NOT budget._lock_balance("},
+)
 
-# What is changed in which function.
+# What is changed in which functions.
 BROKEN = {
-    "no decision lock": ("budget._serialise", {"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"}),
-    "the sum before the lock": (
-        "budget._reserve",
-        {
-            LOCK: "v_now := budget._now();",
-            "        IF v_verdict.can_proceed": "PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed",
-        },
-    ),
-    "the id looked up before the lock": ("budget._reserve", {LOOK: "NULL;", LOCK: f"{LOOK} {LOCK}"}),
+    "no decision lock": {"budget._serialise": NO_LOCK},
+    "the sum before the lock": {
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF NOT v_verdict.can_proceed": f"    {LATE_LOCK} IF NOT v_verdict.can_proceed"},
+    },
+    "the id looked up before the lock": {
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF v_row.id IS NOT NULL": f"    {LATE_LOCK} IF v_row.id IS NOT NULL"},
+    },
 }
 
 
-@pytest.mark.parametrize(("function", "changes"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("changes", BROKEN.values(), ids=BROKEN)
 def test_a_broken_guard_is_found(
-    db: Connection, crowd: Callable[[int], Crowd], function: str, changes: dict[str, str]
+    db: Connection, crowd: Callable[[int], Crowd], changes: dict[str, dict[str, str]]
 ) -> None:
-    source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
-    for old, new in changes.items():
-        assert old in source
-        source = source.replace(old, new)
-    db.execute(source)
+    for function, replaced in changes.items():
+        source = value(db, "SELECT pg_get_functiondef(%s::regproc)", function)
+        for old, new in replaced.items():
+            assert old in source
+            source = source.replace(old, new)
+        db.execute(source)
     assert first_wrong(db, crowd(CLIENTS), range(BATCH)) is not None
     empty_ledger(db)

@@ -21,7 +21,7 @@ DECLARE
 BEGIN
     -- A window in which nobody has asked yet, or that was pruned.
     IF v_amount IS NULL THEN
-        v_amount := budget._ledger_sum(p_dimension, p_member, p_starts_at, p_ends_at);
+        v_amount := budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
     ELSE
         v_amount := v_amount + budget._posted(p_budget, p_member, p_starts_at);
     END IF;

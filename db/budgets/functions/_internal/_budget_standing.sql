@@ -98,7 +98,7 @@ BEGIN
                 WHEN m.member IS NULL OR NOT w.is_active THEN 0
                 WHEN c.is_open THEN c.amount
                 -- A window in which nobody has asked yet, or that was pruned.
-                ELSE budget._ledger_sum(w.dimension, m.member, w.starts_at, w.ends_at)
+                ELSE budget._unopened(w.name, w.dimension, m.member, w.starts_at, w.ends_at)
             END - coalesce(h.lapsed, 0) AS total
     ) AS t
     ORDER BY w.name, m.member;

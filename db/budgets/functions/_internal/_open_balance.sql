@@ -11,7 +11,7 @@ BEGIN
     SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0, t.amount, -t.amount
     FROM (
         SELECT
-            budget._ledger_sum(p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
+            budget._unopened(p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
             - budget._posted(p_match.budget, p_match.member, p_match.starts_at) AS amount
     ) AS t
     ON CONFLICT (budget, member, starts_at, slot) DO NOTHING;

@@ -8,7 +8,6 @@ CREATE OR REPLACE FUNCTION budget._period(
 )
 LANGUAGE plpgsql
 STABLE
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
@@ -40,6 +39,5 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._period(text, timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';

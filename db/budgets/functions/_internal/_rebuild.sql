@@ -4,6 +4,8 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_now timestamptz := budget._now();
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
     DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
@@ -15,8 +17,16 @@ BEGIN
     FROM (
         SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
         FROM budget.budgets AS b
-        CROSS JOIN LATERAL budget._period(b.period, budget._now(), coalesce(b.timezone, p_config.timezone)) AS w
-        INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
+        CROSS JOIN LATERAL budget._period(b.period, v_now, coalesce(b.timezone, p_config.timezone)) AS n
+        INNER JOIN public.cost_tracking AS l ON l.created_at >= n.starts_at
+        CROSS JOIN LATERAL (
+            SELECT n.starts_at, n.ends_at
+            WHERE l.created_at < n.ends_at
+            UNION ALL
+            SELECT p.starts_at, p.ends_at
+            FROM budget._period(b.period, l.created_at, coalesce(b.timezone, p_config.timezone)) AS p
+            WHERE l.created_at >= n.ends_at
+        ) AS w
         CROSS JOIN LATERAL budget._member(b.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
         WHERE
             b.name = p_budget
@@ -26,10 +36,11 @@ BEGIN
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
     ) AS c
     CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
+    UPDATE budget.budgets AS b SET counted_from = v_now WHERE b.name = p_budget;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._rebuild(budget._config, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._rebuild(budget._config, text) IS
-'Computes a budget''s balances of the window that runs now from the ledger. The caller keeps the ledger''s writers
-out.';
+'Computes a budget''s balances of the window that runs now, and of later ones, from the ledger. The caller keeps
+the ledger''s writers out.';

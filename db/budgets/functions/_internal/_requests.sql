@@ -22,6 +22,10 @@ BEGIN
         ) AS b
     LOOP
         v_n := v_n + 1;
+        IF jsonb_typeof(v_request -> 'service_name') NOT IN ('string', 'null') THEN
+            RAISE EXCEPTION 'service_name must be text'
+                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_request -> 'service_name'));
+        END IF;
         postings[v_n] := ROW(
             budget._service_name(v_request ->> 'service_name'),
             budget._metadata(nullif(v_request -> 'metadata', 'null')),

@@ -1,0 +1,85 @@
+-- What `pgbudget doctor` looks at where this series is applied, in the form of core's doctor.sql. Balances that are not
+-- the sum of their ledger rows are among core's invariants.
+
+-- check: triggers of the balances
+SELECT
+    'wrong',
+    format(
+        'the trigger %s %s: what is written is missing from the balances', n.name,
+        CASE WHEN t.oid IS NULL THEN 'is missing' ELSE 'is switched off' END
+    ),
+    CASE
+        WHEN t.oid IS NULL THEN 'pgbudget sql --series budgets | psql, then SELECT * FROM budget.reconcile()'
+        ELSE format('ALTER TABLE %s ENABLE TRIGGER %I; SELECT * FROM budget.reconcile()', n.relation, n.name)
+    END
+FROM (
+    VALUES
+    ('budget_post_insert', 'public.cost_tracking'),
+    ('budget_post_update', 'public.cost_tracking'),
+    ('budget_post_delete', 'public.cost_tracking'),
+    ('budget_post_truncate', 'public.cost_tracking'),
+    ('budget_rezone', 'public.system_config')
+) AS n (name, relation)
+LEFT JOIN pg_trigger AS t ON t.tgname = n.name AND t.tgrelid = to_regclass(n.relation)
+WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A');
+
+-- check: indexes of the balances
+SELECT
+    'wrong', format('the index %s is missing or invalid: %s', n.name, n.meant_for),
+    'Run the migrations again as one file, which changes nothing else: pgbudget sql --series budgets | psql'
+FROM (
+    VALUES
+    ('public.budget_expiry_idx', 'each decision reads the ledger for lapsed holds'),
+    ('budget.postings_balance_idx', 'each decision reads all postings')
+) AS n (name, meant_for)
+LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass(n.name)
+WHERE i.indisvalid IS NOT TRUE;
+
+-- check: postings
+SELECT
+    'note',
+    format(
+        '%s postings to budget %s, member %s, are not folded in: nobody reserves from it, and whoever writes reads them',
+        count(*), p.budget, p.member
+    ),
+    'From cron: SELECT budget.prune()'
+FROM budget.budgets AS b
+INNER JOIN budget.postings AS p ON b.name = p.budget
+GROUP BY p.budget, p.member, p.starts_at
+HAVING count(*) >= 1000
+ORDER BY count(*) DESC
+LIMIT 10;
+
+-- check: old snapshots
+SELECT
+    'note',
+    format(
+        'session %s (%s) keeps a snapshot from %s transactions ago: what was posted since then and folded in cannot be '
+        'removed, and decisions read past it',
+        a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type), age(a.backend_xmin)
+    ),
+    format('If it need not go on: SELECT pg_terminate_backend(%s)', a.pid)
+FROM pg_stat_activity AS a
+WHERE
+    a.pid <> pg_backend_pid()
+    AND (a.datname = current_database() OR a.datname IS NULL)
+    AND age(a.backend_xmin) >= 10000;
+
+-- check: slots
+SELECT
+    'note',
+    format('budget %s has %s slots, more than the %s sessions that there can be', b.name, b.slots, m.connections),
+    'Each slot is a row to lock and a share of the room: pgbudget budgets set … --slots with fewer.'
+FROM budget.budgets AS b
+CROSS JOIN (SELECT current_setting('max_connections')::integer AS connections) AS m
+WHERE b.slots > m.connections
+UNION ALL
+SELECT
+    'note',
+    format('budget %s has %s slots for each of %s members', b.name, b.slots, count(DISTINCT o.member)),
+    'Slots are for a budget that many sessions reserve from at once; pgbudget budgets set … --slots 1 for one of each.'
+FROM budget.budgets AS b
+INNER JOIN budget.balances AS o ON b.name = o.budget
+WHERE b.slots > 1
+GROUP BY b.name
+HAVING count(DISTINCT o.member) >= 100;

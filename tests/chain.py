@@ -1,0 +1,38 @@
+"""The migrations of this run's series: those of core, and above them its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pgbudget import migrations
+from tests.series import SERIES
+
+
+def migrate(dsn: str, **options: Any) -> list[str]:
+    """Apply what is pending of this run's series, and of core before it."""
+    return migrations.migrate(dsn, series=SERIES, **options)
+
+
+def rollback(dsn: str, *, count: int = 1, all: bool = False) -> list[str]:  # noqa: A002 - as in pgbudget.migrations
+    """Roll back the last applied migrations, those of core after those that build on them."""
+    undone: list[str] = []
+    for series in dict.fromkeys((SERIES, "core")):
+        if all or len(undone) < count:
+            undone += migrations.rollback(dsn, series=series, count=max(0, count - len(undone)), all=all)
+    return undone
+
+
+def pending(dsn: str) -> list[str]:
+    """What `migrate` would apply."""
+    return migrations.pending(dsn, SERIES)
+
+
+def files() -> list[Path]:
+    """What `migrate` applies to an empty database, in order."""
+    return [
+        file
+        for series in dict.fromkeys(("core", SERIES))
+        for file in sorted((migrations.series_dir(series) / "migrations").glob("*.sql"))
+        if not file.name.endswith(".rollback.sql")
+    ]
