@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.clock import Clock
 from tests.rows import Connection
+from tests.series import SERIES, by_series
 
 HOLD = "00000000-0000-4000-8000-000000000001"
 NEW = "00000000-0000-4000-8000-000000000002"
@@ -12,7 +13,8 @@ ORDER = "00000000-0000-4000-8000-000000000003"
 LEDGER = "public.cost_tracking"
 TABLES = (LEDGER, "public.escalations", "public.proposer_configs", "public.system_config", "public.work_orders")
 LEDGER_VIEWS = ("budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status")
-VIEWS = tuple(sorted(("budget.escalations", *LEDGER_VIEWS)))
+OF_SERIES = by_series(core=(), budgets=("budget.balances", "budget.budget_status", "budget.budgets", "budget.postings"))
+VIEWS = tuple(sorted(("budget.escalations", *LEDGER_VIEWS, *OF_SERIES)))
 
 # Each succeeds for whoever may call it, after `populate`, and answers alike every time.
 CALLS = {
@@ -38,6 +40,18 @@ CALLS = {
     "budget.version": "SELECT budget.version()",
     "public.check_and_reserve_budget": "SELECT can_proceed, current_total FROM check_and_reserve_budget(1, 'service')",
 }
+CALLS |= by_series(
+    core={},
+    budgets={
+        "budget.drop_budget": "SELECT name FROM budget.drop_budget('monthly')",
+        "budget.prune": "SELECT budget.prune('2000-01-01')",
+        "budget.reconcile": "SELECT * FROM budget.reconcile()",
+        "budget.reserve_many": """SELECT * FROM budget.reserve_many('[]')""",
+        "budget.set_budget": "SELECT name FROM budget.set_budget('monthly', 1000000, p_period => 'month')",
+        "budget.settle_many": """SELECT * FROM budget.settle_many('[]')""",
+    },
+)
+CALLS = dict(sorted(CALLS.items()))
 
 
 def populate(owner: Connection) -> None:
@@ -52,3 +66,5 @@ def populate(owner: Connection) -> None:
     )
     owner.execute("SELECT budget.record(30, 'service')")
     owner.execute("SELECT budget.reserve(5, 'service', p_reservation_id => %s)", [HOLD])
+    if SERIES == "budgets":
+        owner.execute("SELECT budget.set_budget('monthly', 1000000, p_period => 'month')")

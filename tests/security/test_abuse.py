@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.concurrency.calls import UNDER_TABLE_LOCK
 from tests.pgtap import throws_ok
 from tests.rows import Connection, call, escalations, expect, fails, ledger, one, reserve, spend, total
 from tests.security.calls import HOLD, ORDER
@@ -164,7 +165,7 @@ def test_a_held_advisory_key_makes_deciders_fail_in_time(login: Login, variant: 
         "extend": f"SELECT can_proceed FROM budget.extend('{HOLD}', 6)",
     }[variant]
     with caller.transaction(force_rollback=True):
-        if variant == "reserve":  # it has the table's own lock, which takes a right to the table
+        if variant in UNDER_TABLE_LOCK:  # which takes a right to the table
             assert caller.execute(statement.encode()).fetchone() == (True,)
         else:
             begin = time.monotonic()

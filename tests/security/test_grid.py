@@ -13,8 +13,9 @@ import psycopg
 from tests.rows import Connection
 from tests.security.calls import CALLS, TABLES, VIEWS
 from tests.security.conftest import PLAIN, PLATFORM, run_again
+from tests.series import by_series
 
-GRID = Path(__file__).with_name("grid.txt")
+GRID = Path(__file__).with_name(by_series(core="grid.txt", budgets="grid_budgets.txt"))
 
 Grid = dict[str, dict[str, str]]
 

@@ -9,6 +9,7 @@ import pytest
 from tests.pgtap import is_empty, isnt_empty
 from tests.rows import Connection
 from tests.security.test_grid import may
+from tests.series import by_series
 
 OURS = """(
     p.pronamespace = 'budget'::regnamespace
@@ -16,7 +17,8 @@ OURS = """(
 )"""
 INTERNAL = "starts_with(p.proname, '_')"
 # What the views call runs with the reader's rights.
-OF_VIEWS = "p.proname IN ('_escalated', '_reading', '_window')"
+READ_BY_VIEWS = [*by_series(core=[], budgets=["_budget_standing"]), "_drift", "_escalated", "_reading", "_window"]
+OF_VIEWS = "p.proname IN ({})".format(", ".join(f"'{name}'" for name in READ_BY_VIEWS))
 TABLES = """c.oid IN (
     'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.proposer_configs'::regclass,
     'public.system_config'::regclass, 'public.work_orders'::regclass
@@ -192,8 +194,4 @@ def test_internal_functions_are_refused_to_every_role(hosted: Connection) -> Non
         if may(hosted, role, statement) != "-"
     ]
     assert {role for role, _ in allowed} == {"reader"}
-    assert sorted(statement.split("(")[0] for _, statement in allowed) == [
-        "SELECT budget._escalated",
-        "SELECT budget._reading",
-        "SELECT budget._window",
-    ]
+    assert sorted(statement.split("(")[0] for _, statement in allowed) == [f"SELECT budget.{n}" for n in READ_BY_VIEWS]

@@ -140,7 +140,14 @@ FUNCTIONS += by_series(
             "TABLE(budget text, member text, starts_at timestamp with time zone, balance numeric, ledger numeric)",
             "volatile",
         ),
-        Public("budget.prune", "p_before timestamp with time zone", "bigint", "volatile"),
+        Public(
+            "budget.prune",
+            "p_before timestamp with time zone DEFAULT NULL::timestamp with time zone",
+            "bigint",
+            "volatile",
+        ),
+        Public("budget.reserve_many", "p_requests jsonb", "SETOF budget.verdict", "volatile"),
+        Public("budget.settle_many", "p_settlements jsonb", "SETOF budget.outcome", "volatile"),
     ],
 )
 

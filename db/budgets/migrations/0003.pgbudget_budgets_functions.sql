@@ -3,6 +3,21 @@
 
 SET search_path = pg_catalog, pg_temp;
 
+-- What default privileges give away on the objects created here is taken back at the end, as in core.
+DO $do$
+BEGIN
+    PERFORM set_config('pgbudget.found', array(
+        SELECT p.oid
+        FROM pg_proc AS p
+        WHERE
+            p.pronamespace = 'budget'::regnamespace
+            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_budget_standing', '_drift', '_escalated', '_reading', '_window'))
+        UNION ALL
+        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
+    )::text, false);
+END
+$do$;
+
 -- begin functions/_internal/_period.sql
 -- Minutes and hours are stretches of time, the same everywhere; days, weeks and months are the calendar's, in a zone.
 CREATE OR REPLACE FUNCTION budget._period(
@@ -1149,6 +1164,7 @@ EXCEPTION
     WHEN SQLSTATE 'PB002' OR SQLSTATE 'PB004' THEN
         GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
         PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+        RAISE; -- not reached
 END
 $function$;
 
@@ -1599,7 +1615,8 @@ isolation level.';
 -- end functions/settle_many.sql
 
 -- begin views/budget_status.sql
-CREATE OR REPLACE VIEW budget.budget_status AS
+CREATE OR REPLACE VIEW budget.budget_status
+WITH (security_barrier = true) AS
 SELECT
     s.name,
     s.dimension,
@@ -1623,5 +1640,35 @@ COMMENT ON VIEW budget.budget_status IS
 held, remaining (limit minus both; it may be negative), and when the window ends (resets_at; NULL for a total). The limit
 is that in force: a temporary raise is in it, and shown by raised_by and raised_until.';
 -- end views/budget_status.sql
+
+DO $do$
+DECLARE
+    c_found CONSTANT oid[] := current_setting('pgbudget.found');
+    v_grant record;
+BEGIN
+    FOR v_grant IN
+        SELECT p.oid::regprocedure AS function_name, a.grantee::regrole AS grantee
+        FROM pg_proc AS p, aclexplode(p.proacl) AS a
+        WHERE
+            p.pronamespace = 'budget'::regnamespace
+            AND (p.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
+            AND a.grantee NOT IN (
+                0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
+            )
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', v_grant.function_name, v_grant.grantee);
+    END LOOP;
+    FOR v_grant IN
+        SELECT c.oid::regclass AS view_name, a.grantee::regrole AS grantee
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE
+            c.relnamespace = 'budget'::regnamespace
+            AND (c.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
+            AND a.grantee NOT IN (0, c.relowner, 'budget_admin'::regrole, 'budget_reader'::regrole)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
+    END LOOP;
+END
+$do$;
 
 RESET search_path;

@@ -1,4 +1,5 @@
-CREATE OR REPLACE VIEW budget.budget_status AS
+CREATE OR REPLACE VIEW budget.budget_status
+WITH (security_barrier = true) AS
 SELECT
     s.name,
     s.dimension,

@@ -13,7 +13,7 @@ BEGIN
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_escalated', '_reading', '_window'))
+            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_drift', '_escalated', '_reading', '_window'))
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);

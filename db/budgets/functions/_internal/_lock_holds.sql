@@ -37,6 +37,7 @@ EXCEPTION
     WHEN SQLSTATE 'PB002' OR SQLSTATE 'PB004' THEN
         GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
         PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+        RAISE; -- not reached
 END
 $function$;
 
