@@ -1071,8 +1071,8 @@ CREATE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) R
 
 -- Name: FUNCTION _take_room(p_match budget._match, p_needs_room boolean); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) IS 'Sees to it that the own slot, which the caller has locked, has room for the request, if it needs room, and if need be by
-taking some from a slot that is free. False when no one slot has enough, or when too many postings wait to be folded.';
+COMMENT ON FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean) IS 'Sees to it that the own slot, which the caller has locked, has room for a request that needs room, if need be by taking
+some from a slot that is free. False when no slot has enough, or when too many postings wait to be folded.';
 
 -- Name: _total_after(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1743,7 +1743,7 @@ COMMENT ON COLUMN budget.balances.room_of IS 'In slot 0: the limit whose room wa
 
 -- Name: budget_status; Type: VIEW; Schema: budget; Owner: -
 
-CREATE VIEW budget.budget_status AS
+CREATE VIEW budget.budget_status WITH (security_barrier='true') AS
  SELECT name,
     dimension,
     member,
