@@ -47,22 +47,28 @@ LOCKS = [
         "the sum is taken before the lock",
         f"{INTERNAL}/_reserve.sql",
         {
-            "v_now := budget._serialise(p_lock);": "v_now := budget._now();",
-            "        IF v_verdict.can_proceed THEN": (
-                "        PERFORM budget._serialise(p_lock); IF v_verdict.can_proceed THEN"
+            "v_decision := budget._serialise(\n        p_lock, ": (
+                "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;\n"
+                "    v_postings := ("
             ),
+            "_posting]\n    );": "_posting]);",
+            "    v_decision record;": "    v_decision record; v_postings budget._posting[];",
+            "    PERFORM budget._end": "    PERFORM budget._serialise(p_lock, v_postings); PERFORM budget._end",
         },
         (
             "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
         ),
     ),
     Mutant(
-        "the body is STABLE, so that its sum has the snapshot of the call",
-        f"{INTERNAL}/_reserve.sql",
-        {"\nVOLATILE\n": "\nSTABLE\n"},
-        (
-            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
-        ),
+        "extend locks and sums in one statement, so that its sum has the snapshot from before the lock",
+        "functions/extend.sql",
+        {
+            "    v_decision := ": "    IF false THEN v_decision := ",
+            "    v_now := v_decision.decided_at;": "    END IF; v_now := budget._now();",
+            "v_config := v_decision.config;": "v_config := budget._require_config();",
+            "budget._decide(\n        v_config,": "budget._decide((budget._serialise('advisory', NULL)).config,",
+        },
+        ("concurrency/test_mutual_exclusion.py::test_an_extension_is_a_decision_too",),
     ),
     Mutant(
         "any isolation level is taken",
@@ -85,15 +91,19 @@ LOCKS = [
     Mutant(
         "extend takes no decision lock",
         "functions/extend.sql",
-        {"budget._serialise('advisory')": "budget._now()"},
+        {
+            "    v_decision := ": "    IF false THEN v_decision := ",
+            "    v_now := v_decision.decided_at;": "    END IF; v_now := budget._now();",
+            "v_config := v_decision.config;": "v_config := budget._require_config();",
+        },
         ("concurrency/test_mutual_exclusion.py::test_an_extension_is_a_decision_too",),
     ),
     Mutant(
         "extend takes the decision lock before its own row",
         "functions/extend.sql",
         {
-            "    v_now := budget._serialise('advisory');": "",
-            "    v_row := ": "    v_now := budget._serialise('advisory'); v_row := ",
+            # What is posted chooses no lock in this series, so that nothing need be known of the row.
+            "    v_row := ": "    PERFORM budget._serialise('advisory', NULL); v_row := ",
         },
         ("concurrency/test_mutual_exclusion.py::test_who_waits_for_a_hold_keeps_no_decision_waiting",),
     ),
@@ -166,8 +176,8 @@ TIME = [
         "the clock is read before the lock",
         f"{INTERNAL}/_serialise.sql",
         {
-            "\nBEGIN\n": "\nDECLARE v_now timestamptz := budget._now(); BEGIN\n",
-            "RETURN budget._now();": "RETURN v_now;",
+            "    decided_at := budget._now();": "",
+            "\nBEGIN\n": "\nBEGIN decided_at := budget._now();\n",
         },
         ("concurrency/test_midnight.py::test_a_decision_that_waited_past_midnight_is_of_the_new_day",),
     ),
@@ -384,10 +394,10 @@ LIMITS = [
     ),
     Mutant(
         "the limits are read before the lock",
-        f"{INTERNAL}/_reserve.sql",
+        f"{INTERNAL}/_serialise.sql",
         {
-            "    v_config := budget._require_config();": "",
-            "    v_lock_timeout := ": "    v_config := budget._require_config(); v_lock_timeout := ",
+            "    config := budget._require_config();": "",
+            "\nBEGIN\n": "\nBEGIN config := budget._require_config();\n",
         },
         ("concurrency/test_limits_race.py::test_a_decision_goes_by_what_was_committed_while_it_waited",),
     ),
@@ -613,7 +623,7 @@ ESCALATIONS = [
     Mutant(
         "a day exactly at a cap is not escalated",
         f"{INTERNAL}/_escalate_caps.sql",
-        {"IF p_total < least(": "IF p_total <= least("},
+        {"p_total < least(": "p_total <= least("},
         ("sql/test_escalations.py::test_every_cap_that_the_day_has_reached",),
     ),
     Mutant(

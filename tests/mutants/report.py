@@ -10,7 +10,8 @@ SURVIVED = "NOBODY"
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = [
-        [properties[MUTANT], properties[CAUGHT_BY], properties[IT_SAID]]
+        # A mutant that is stale was never planted, and so has nothing but its name.
+        [properties[MUTANT], properties.get(CAUGHT_BY, SURVIVED), properties.get(IT_SAID, "")]
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
