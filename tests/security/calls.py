@@ -11,13 +11,18 @@ NEW = "00000000-0000-4000-8000-000000000002"
 ORDER = "00000000-0000-4000-8000-000000000003"
 
 LEDGER = "public.cost_tracking"
-TABLES = (LEDGER, "public.escalations", "public.proposer_configs", "public.system_config", "public.work_orders")
-LEDGER_VIEWS = ("budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status")
-OF_SERIES = by_series(core=(), budgets=("budget.balances", "budget.budget_status", "budget.budgets", "budget.postings"))
-VIEWS = tuple(sorted(("budget.escalations", *LEDGER_VIEWS, *OF_SERIES)))
+OWN_TABLES = by_series(core=(), budgets=("budget.balances", "budget.budgets", "budget.postings"))
+TABLES = (
+    *OWN_TABLES, LEDGER, "public.escalations", "public.proposer_configs", "public.system_config", "public.work_orders",
+)  # fmt: skip
+LEDGER_VIEWS = (
+    *by_series(core=(), budgets=("budget.budget_status",)),
+    "budget.daily_spend", "budget.hourly_spend", "budget.invariants", "budget.open_holds", "budget.status",
+)  # fmt: skip
+VIEWS = ("budget.escalations", *LEDGER_VIEWS)
 
 # Each succeeds for whoever may call it, after `populate`, and answers alike every time.
-CALLS = {
+_CORES = {
     "budget.cancel": f"SELECT * FROM budget.cancel('{HOLD}')",
     "budget.check": "SELECT * FROM budget.check(1, 'service')",
     "budget.detect_hard_stop": "SELECT budget.detect_hard_stop('authentication')",
@@ -40,18 +45,23 @@ CALLS = {
     "budget.version": "SELECT budget.version()",
     "public.check_and_reserve_budget": "SELECT can_proceed, current_total FROM check_and_reserve_budget(1, 'service')",
 }
-CALLS |= by_series(
-    core={},
-    budgets={
-        "budget.drop_budget": "SELECT name FROM budget.drop_budget('monthly')",
-        "budget.prune": "SELECT budget.prune('2000-01-01')",
-        "budget.reconcile": "SELECT * FROM budget.reconcile()",
-        "budget.reserve_many": """SELECT * FROM budget.reserve_many('[]')""",
-        "budget.set_budget": "SELECT name FROM budget.set_budget('monthly', 1000000, p_period => 'month')",
-        "budget.settle_many": """SELECT * FROM budget.settle_many('[]')""",
-    },
-)
-CALLS = dict(sorted(CALLS.items()))
+CALLS = _CORES
+if SERIES == "budgets":
+    CALLS = dict(
+        sorted(
+            {
+                **_CORES,
+                "budget.drop_budget": "SELECT * FROM budget.drop_budget('team')",
+                "budget.prune": "SELECT budget.prune()",
+                "budget.reconcile": "SELECT * FROM budget.reconcile()",
+                "budget.reserve_many": """SELECT can_proceed, current_total
+                    FROM budget.reserve_many('[{"estimated_cost": 1, "service_name": "service"}]')""",
+                "budget.set_budget": "SELECT * FROM budget.set_budget('team', 10, 'team')",
+                "budget.settle_many": f"""SELECT *
+                    FROM budget.settle_many('[{{"reservation_id": "{HOLD}", "actual_cost": 6}}]')""",
+            }.items()
+        )
+    )
 
 
 def populate(owner: Connection) -> None:
@@ -64,7 +74,7 @@ def populate(owner: Connection) -> None:
     owner.execute(
         "INSERT INTO public.work_orders (id, title, description) VALUES (%s, 'title', 'description')", [ORDER]
     )
+    if SERIES == "budgets":
+        owner.execute("SELECT budget.set_budget('team', 10, 'team')")
     owner.execute("SELECT budget.record(30, 'service')")
     owner.execute("SELECT budget.reserve(5, 'service', p_reservation_id => %s)", [HOLD])
-    if SERIES == "budgets":
-        owner.execute("SELECT budget.set_budget('monthly', 1000000, p_period => 'month')")

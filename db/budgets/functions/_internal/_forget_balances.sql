@@ -3,6 +3,7 @@ RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = off
 AS $function$
 BEGIN
     DELETE FROM budget.balances;
