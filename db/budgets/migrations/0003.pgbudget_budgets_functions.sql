@@ -367,14 +367,17 @@ BEGIN
         RETURN true;
     END IF;
 
+    -- Only below the own slot, downwards: SKIP LOCKED, too, waits for a row that has just been updated, and this is the
+    -- order in which all are locked.
     SELECT b.slot, b.room
     INTO v_other
     FROM budget.balances AS b
     WHERE
         (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-        AND b.slot NOT IN (0, p_match.slot)
+        AND b.slot > 0
+        AND b.slot < p_match.slot
         AND b.room >= v_missing
-    ORDER BY b.room DESC
+    ORDER BY b.slot DESC
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
@@ -398,7 +401,7 @@ some from a slot that is free. False when no slot has enough, or when too many p
 -- end functions/_internal/_take_room.sql
 
 -- begin functions/_internal/_lock_balance.sql
--- One order for all: a budget's slots from the highest number down to 0. Whoever holds one slot waits for no other.
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds one waits for none above it.
 CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -734,7 +737,7 @@ BEGIN
     IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
         RETURN NULL;
     END IF;
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     PERFORM budget._lock_ledger();
     PERFORM budget._touch();
     PERFORM budget._rebuild(budget._read_config(), b.name)
@@ -748,7 +751,8 @@ $function$;
 REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
 COMMENT ON FUNCTION budget._rezone() IS
 'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
-anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: PB001 at any level but READ
+COMMITTED, where the ledger would be summed as it was; 55P03.';
 -- end functions/_internal/_rezone.sql
 
 -- begin functions/_internal/_budget_standing.sql

@@ -1,4 +1,4 @@
--- One order for all: a budget's slots from the highest number down to 0. Whoever holds one slot waits for no other.
+-- One order for all: a budget's slots from the highest number down to 0. Whoever holds one waits for none above it.
 CREATE OR REPLACE FUNCTION budget._lock_balance(p_match budget._match, p_needs_room boolean, p_whole boolean)
 RETURNS boolean
 LANGUAGE plpgsql

@@ -15,7 +15,7 @@ BEGIN
     IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
         RETURN NULL;
     END IF;
-    v_lock_timeout := budget._begin_write();
+    v_lock_timeout := budget._begin_decision();
     PERFORM budget._lock_ledger();
     PERFORM budget._touch();
     PERFORM budget._rebuild(budget._read_config(), b.name)
@@ -29,4 +29,5 @@ $function$;
 REVOKE ALL ON FUNCTION budget._rezone() FROM PUBLIC;
 COMMENT ON FUNCTION budget._rezone() IS
 'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
-anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: PB001 at any level but READ
+COMMITTED, where the ledger would be summed as it was; 55P03.';

@@ -38,14 +38,17 @@ BEGIN
         RETURN true;
     END IF;
 
+    -- Only below the own slot, downwards: SKIP LOCKED, too, waits for a row that has just been updated, and this is the
+    -- order in which all are locked.
     SELECT b.slot, b.room
     INTO v_other
     FROM budget.balances AS b
     WHERE
         (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-        AND b.slot NOT IN (0, p_match.slot)
+        AND b.slot > 0
+        AND b.slot < p_match.slot
         AND b.room >= v_missing
-    ORDER BY b.room DESC
+    ORDER BY b.slot DESC
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
