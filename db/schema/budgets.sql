@@ -439,6 +439,7 @@ COMMENT ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text,
 CREATE FUNCTION budget._forget_balances() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
     AS …;
 
 -- Name: FUNCTION _forget_balances(); Type: COMMENT; Schema: budget; Owner: -
@@ -969,7 +970,8 @@ CREATE FUNCTION budget._rezone() RETURNS trigger
 -- Name: FUNCTION _rezone(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._rezone() IS 'Trigger on system_config: when the zone of the limits changes, the balances of its days, weeks and months are computed
-anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: 55P03.';
+anew. Locks then: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction. Errors: PB001 at any level but READ
+COMMITTED, where the ledger would be summed as it was; 55P03.';
 
 -- Name: _routing_decision(numeric, boolean, text, budget.verdict); Type: FUNCTION; Schema: budget; Owner: -
 

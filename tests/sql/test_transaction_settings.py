@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.rows import Connection, as_owner, call, fails, one, reserve
+from tests.series import SLOTS
 
 WRITERS: dict[str, Callable[[Connection], Any]] = {
     "check_and_reserve_budget": lambda c: call(c, "public.check_and_reserve_budget", 1, "test"),
@@ -91,7 +92,11 @@ def test_nothing_stays_behind_in_the_session(db: Connection) -> None:
 
 # Who waits for whom: the lock that another session holds, and the calls that need it.
 EVERYTHING = "LOCK TABLE public.cost_tracking IN ACCESS EXCLUSIVE MODE"
-RESERVED = "SELECT budget.reserve_advisory(1, 'other')"
+RESERVED = (
+    "SELECT budget.reserve_advisory(1, 'other')"
+    if SLOTS == 1
+    else "SELECT FROM budget.balances FOR UPDATE"  # of slots, another session may have another
+)
 THE_ROW = "SELECT FROM public.cost_tracking FOR UPDATE"
 LIMITS = "SELECT FROM public.system_config FOR UPDATE"
 WAITS = [
