@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, cast
@@ -28,7 +28,13 @@ _CHECK = re.compile(r"^-- check: (?P<name>[^\n]+)\n(?P<query>.+?;)$", re.MULTILI
 _FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION (?P<name>[\w.]+)\(.*?\$function\$(?P<body>.*)\$function\$;", re.MULTILINE | re.DOTALL
 )
-_AGAIN = "Run the migrations again as one file, which changes nothing else: pgbudget sql | psql"
+_FUNCTIONS = """
+    SELECT n.nspname || '.' || p.proname, p.prosrc
+    FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
+    WHERE n.nspname = 'budget' OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+"""
+_SQL = "pgbudget sql | psql"
+_AGAIN = f"Run the migrations again as one file, which changes nothing else: {_SQL}"
 
 
 @dataclass(frozen=True)
@@ -63,23 +69,41 @@ def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Ite
         # Nothing planted in this role's own search path is called.
         connection.execute("SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = on")
 
-        for name, look in _checks(connection, dsn):
+        installed = _installed(connection, dsn)
+        for name, look in _checks(connection, dsn, installed):
             on_check(name)
-            check = _checked(name, look)
+            check = _of_series(installed[-1], _checked(name, look))
             yield check
             if name == "version" and check.verdict == "wrong":
                 return  # nothing else can be asked
 
 
-def _checks(connection: psycopg.Connection[Any], dsn: str) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
+def _installed(connection: psycopg.Connection[Any], dsn: str) -> list[str]:
+    """Core, and each series that is marked as applied or, applied by other means, has functions of its own here."""
+    names = {name for name, _ in connection.execute(_FUNCTIONS)}
+    core = _bodies("core").keys()
+    return ["core"] + [
+        series
+        for series in migrations.known_series()
+        if series != "core" and (names & (_bodies(series).keys() - core) or _is_marked(dsn, series))
+    ]
+
+
+def _of_series(series: str, check: Check) -> Check:
+    """The check, with mends that run a series' migrations after those of core, which replace what it replaced."""
+    if series == "core":
+        return check
+    both = f"{_SQL}, then pgbudget sql --series {series} | psql"
+    return replace(check, findings=[replace(f, mend=f.mend and f.mend.replace(_SQL, both)) for f in check.findings])
+
+
+def _checks(
+    connection: psycopg.Connection[Any], dsn: str, installed: list[str]
+) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
     yield "version", lambda: _version(connection)
     yield "clock", lambda: _clock(connection)
-    installed = ["core"]
-    for series in migrations.known_series():
-        if series == "core" or _is_marked(dsn, series):
-            yield f"migrations of {series}", partial(_pending, dsn, series)
-        if series != "core" and _is_marked(dsn, series):
-            installed.append(series)
+    for series in installed:
+        yield f"migrations of {series}", partial(_pending, dsn, series, f"pgbudget migrate --series {installed[-1]}")
     yield "functions' bodies", lambda: _drift(connection, installed)
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
@@ -137,13 +161,19 @@ def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
 def _is_marked(dsn: str, series: str) -> bool:
     """Whether any migration of the series is marked as applied; not, where this role may not know."""
     try:
-        return len(migrations.pending(dsn, series)) < len(migrations.names(series))
+        return len(_own_pending(dsn, series)) < len(migrations.names(series))
     except psycopg.errors.InsufficientPrivilege:
         return False
 
 
-def _pending(dsn: str, series: str) -> Iterator[Finding]:
-    pending, mend = migrations.pending(dsn, series), f"pgbudget migrate --series {series}"
+def _own_pending(dsn: str, series: str) -> list[str]:
+    """What is pending of this series alone, not of those that it is built on."""
+    own = migrations.names(series)
+    return [name for name in migrations.pending(dsn, series) if name in own]
+
+
+def _pending(dsn: str, series: str, mend: str) -> Iterator[Finding]:
+    pending = _own_pending(dsn, series)
     if len(pending) == len(migrations.names(series)):  # and yet it is installed
         yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
     elif pending:
@@ -154,16 +184,8 @@ def _drift(connection: psycopg.Connection[Any], series: list[str]) -> Iterator[F
     """Compare the functions with the files of this package; a later series may replace some of an earlier one's."""
     bodies: dict[str, str] = {}
     for name in series:
-        for file in sorted((migrations.series_dir(name) / "functions").rglob("*.sql")):
-            bodies |= {match["name"]: match["body"] for match in _FUNCTION.finditer(file.read_text())}
-    found = dict(
-        connection.execute(
-            """SELECT n.nspname || '.' || p.proname, p.prosrc
-               FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
-               WHERE n.nspname = 'budget'
-                   OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')"""
-        ).fetchall()
-    )
+        bodies |= _bodies(name)
+    found = dict(connection.execute(_FUNCTIONS).fetchall())
     changed = {name for name in bodies.keys() & found.keys() if bodies[name] != found[name]}
     for verdict, names, what, mend in (
         ("wrong", bodies.keys() - found.keys(), "missing", _AGAIN),
@@ -172,6 +194,12 @@ def _drift(connection: psycopg.Connection[Any], series: list[str]) -> Iterator[F
     ):
         if names:
             yield Finding(verdict, f"{what}: {', '.join(sorted(names))}", mend)
+
+
+def _bodies(series: str) -> dict[str, str]:
+    """What a series' function files define, by name."""
+    files = sorted((migrations.series_dir(series) / "functions").rglob("*.sql"))
+    return {match["name"]: match["body"] for file in files for match in _FUNCTION.finditer(file.read_text())}
 
 
 def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

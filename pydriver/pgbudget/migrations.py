@@ -52,7 +52,8 @@ ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
 _CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
 _FOR_PSQL = """\
 -- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection.
--- It stops at the first error; running it again resumes. `pgbudget migrate` afterwards changes nothing and marks them.
+-- It stops at the first error; running it again resumes.
+-- `pgbudget migrate --series {series}` afterwards changes nothing and marks them.
 \\set ON_ERROR_STOP on
 
 {chain}"""
@@ -60,7 +61,7 @@ _ONE_BATCH = """\
 -- pgbudget, the migrations of series {series} in their order and in one transaction: all of it happens, or nothing.
 -- The index is built plainly, because CREATE INDEX CONCURRENTLY cannot be in a transaction: a ledger that is there
 -- already is closed to everyone from the second migration on until the end. If it is big or busy, do not use this.
--- `pgbudget migrate` afterwards changes nothing and marks them.
+-- `pgbudget migrate --series {series}` afterwards changes nothing and marks them.
 
 BEGIN;
 
