@@ -1,4 +1,4 @@
-"""A call reads and writes a bounded number of pages, however much is in the day and whatever the planner knows of it."""
+"""A call comes by a bounded number of pages, however much is in the day and whatever the planner knows of it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def _pages_of_calls(tx: Connection) -> dict[str, int]:
     hold = reserve(tx, 1)
     too_much = call(tx, "check", 0, "svc").remaining + Decimal("0.0001")
     return {
+        "refusal": _pages(tx, f"SELECT * FROM budget.reserve({too_much}, 'svc')"),
         "reserve": _pages(tx, "SELECT * FROM budget.reserve(1, 'svc')"),
         "reserve_many": _pages(
             tx, """SELECT * FROM budget.reserve_many('[{"estimated_cost": 1, "service_name": "svc"}]')"""
@@ -47,7 +48,6 @@ def _pages_of_calls(tx: Connection) -> dict[str, int]:
         "extend": _pages(tx, f"SELECT * FROM budget.extend('{hold}', 2)"),
         "settle": _pages(tx, f"SELECT * FROM budget.settle('{hold}', 1)"),
         "settle for more": _pages(tx, f"SELECT * FROM budget.settle('{reserve(tx, 1)}', 2)"),
-        "refusal": _pages(tx, f"SELECT * FROM budget.reserve({too_much}, 'svc')"),
         "cancel": _pages(tx, f"SELECT * FROM budget.cancel('{reserve(tx, 1)}')"),
     }
 
