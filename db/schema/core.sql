@@ -629,7 +629,8 @@ CREATE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name tex
 
 -- Name: FUNCTION _recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';
 
 -- Name: _replay(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 

@@ -620,6 +620,8 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 BEGIN
+    -- An older snapshot would leave those behind that came since.
+    PERFORM budget._end_write(budget._begin_decision());
     DELETE FROM budget.balances;
     DELETE FROM budget.postings;
     RETURN NULL;
@@ -627,7 +629,8 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
-COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows.';
+COMMENT ON FUNCTION budget._forget_balances() IS
+'Trigger on TRUNCATE of the ledger: an empty one has empty windows. Errors: PB001 at any level but READ COMMITTED.';
 -- end functions/_internal/_forget_balances.sql
 
 -- begin functions/_internal/_lock_ledger.sql
@@ -1049,7 +1052,7 @@ BEGIN
             r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
             p_now + coalesce(r.ttl, p_config.reservation_ttl)
         FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
-        ORDER BY r.n -- two that repeat one batch at a time meet at its first id
+        ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
         ON CONFLICT (id) DO NOTHING;
         GET DIAGNOSTICS v_held = ROW_COUNT;
         IF v_held < cardinality(p_ids) THEN
@@ -1383,6 +1386,7 @@ BEGIN
             HINT = 'SELECT name FROM budget.budget_status lists them.';
     END IF;
     DELETE FROM budget.postings AS o WHERE o.budget = p_name;
+    PERFORM budget._touch();
     PERFORM budget._note_change(
         'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
     );

@@ -1078,9 +1078,11 @@ BEGIN
         coalesce(p_reservation_id, gen_random_uuid()), p_estimate, p_service_name, p_metadata, p_now, v_verdict.expires_at
     );
     IF v_verdict.reservation_id IS NULL THEN
-        -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+        -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be free
+        -- again by now.
+        RETURN budget._admit(
+            p_config, p_estimate, p_service_name, p_metadata, p_now, p_reservation_id, p_ttl, p_work_order_id
+        );
     END IF;
     PERFORM budget._escalate_caps(p_config, v_verdict.current_total + p_estimate, p_now);
     RETURN v_verdict;
@@ -1380,6 +1382,9 @@ DECLARE
     v_row public.cost_tracking;
 BEGIN
     SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     IF v_row.metadata ? 'recorded_at'
         AND v_row.cost = p_actual
         AND v_row.service_name = p_service_name
@@ -1399,7 +1404,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) IS
-'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';
 -- end functions/_internal/_recorded.sql
 
 -- begin functions/_internal/_kept_metadata.sql
@@ -2286,6 +2292,11 @@ BEGIN
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
+    IF v_row.id IS NULL THEN
+        -- The row that had the id was deleted in between: it is free again.
+        RETURN QUERY SELECT r.* FROM budget.record(v_actual, v_service_name, v_metadata, v_id) AS r;
+        RETURN;
+    END IF;
     RETURN NEXT budget._outcome(v_row);
 END
 $function$;
