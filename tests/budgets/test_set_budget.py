@@ -198,11 +198,12 @@ def test_it_does_not_wait_for_ever_for_writers_of_the_ledger(connect: Connect, f
     assert one(db, "SHOW lock_timeout").lock_timeout == "50ms"
 
 
-@pytest.mark.parametrize("function", ["set_budget('new', 1)", "prune()"])
+@pytest.mark.parametrize("function", ["set_budget('new', 1)", "drop_budget('old')", "prune()"])
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_writer_with_an_older_snapshot_repeats(connect: Connect, function: str, level: str) -> None:
-    """It would not see the budget that it has to post to."""
+    """It would not see the budget that it has to post to, or see one that is gone."""
     db, writer = connect(), connect(autocommit=False)
+    set_budget(db, "old", 100)
     writer.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
     writer.execute("SELECT FROM public.cost_tracking")
     db.execute(f"SELECT budget.{function}".encode())
@@ -212,6 +213,10 @@ def test_a_writer_with_an_older_snapshot_repeats(connect: Connect, function: str
     spend(writer, 1)
     writer.commit()
     assert drift(db) == []
+    assert (
+        rows(db, "SELECT FROM budget.postings AS p WHERE p.budget NOT IN (SELECT b.name FROM budget.budgets AS b)")
+        == []
+    )
 
 
 def test_what_was_changed_is_kept(tx: Connection) -> None:
