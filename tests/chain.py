@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from pgbudget import migrations
-from tests.series import SERIES
+from tests.series import SERIES, SLOTS
 
 
 def migrate(dsn: str, **options: Any) -> list[str]:
@@ -14,12 +16,21 @@ def migrate(dsn: str, **options: Any) -> list[str]:
     return migrations.migrate(dsn, series=SERIES, **options)
 
 
-def rollback(dsn: str, *, count: int = 1, all: bool = False) -> list[str]:  # noqa: A002 - as in pgbudget.migrations
+def load(dsn: str, series: str = SERIES) -> None:
+    """Make of an empty database what tests begin with: all of a series, the day's room over the slots of this run."""
+    migrations.migrate(dsn, series=series)
+    if series == "budgets" and SLOTS > 1:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("SELECT budget.set_budget('daily', NULL, p_slots => %s)", [SLOTS])
+            connection.execute("DELETE FROM public.escalations")  # which tells of that
+
+
+def rollback(dsn: str, *, count: int = 1, all: bool = False, **options: Any) -> list[str]:  # noqa: A002 - as there
     """Roll back the last applied migrations, those of core after those that build on them."""
     undone: list[str] = []
     for series in dict.fromkeys((SERIES, "core")):
         if all or len(undone) < count:
-            undone += migrations.rollback(dsn, series=series, count=max(0, count - len(undone)), all=all)
+            undone += migrations.rollback(dsn, series=series, count=max(0, count - len(undone)), all=all, **options)
     return undone
 
 

@@ -24,7 +24,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pgbudget.embedded import Server
 from tests.checkers import profile
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
-from tests.series import SERIES, SLOTS
+from tests.series import SERIES
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
 hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)
@@ -89,14 +89,9 @@ def endpoint(server: Server) -> Endpoint:
 
 def load_chain(series: str, *, host: str, port: int, user: str, password: str | None, dbname: str, **_: object) -> None:
     """Migrate a template with a series, and with what that builds on."""
-    from pgbudget.migrations import migrate  # noqa: PLC0415 - tests that need no database run without the extra `cli`
+    from tests import chain  # noqa: PLC0415 - tests that need no database run without the extra `cli`
 
-    dsn = make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname)
-    migrate(dsn, series=series)
-    if series == "budgets" and SLOTS > 1:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute("SELECT budget.set_budget('daily', NULL, p_slots => %s)", [SLOTS])
-            connection.execute("DELETE FROM public.escalations")  # which tells of that
+    chain.load(make_conninfo(host=host, port=port, user=user, password=password, dbname=dbname), series)
 
 
 template = factories.postgresql_noproc(depends_on="endpoint", load=[partial(load_chain, SERIES)])

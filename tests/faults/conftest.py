@@ -12,19 +12,25 @@ import psycopg
 import pytest
 
 from pgbudget.embedded import Server
-from pgbudget.migrations import migrate
+from tests import chain
 from tests.conftest import MEMORY
+from tests.series import SLOTS, by_series
 
 # What a commit does not flush itself is flushed by nobody else in time, and a kill loses it for certain.
 LAZY = {"wal_writer_delay": "10s", "bgwriter_lru_maxpages": "0"}
 
+SEVERAL = ("SELECT budget.set_budget('services', 100, 'service', p_period => 'total', p_slots => %s)",)
+"""Budgets beside the day's: each reservation belongs to two, either of which may refuse it."""
+
 
 def prepare(dsn: str) -> None:
     """The chain, in a time zone where it is midday now, so that no test is caught by midnight."""
-    migrate(dsn)
+    chain.load(dsn)
     zone = f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"  # GMT-3 is three hours *ahead*
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT budget.set_limits(jsonb_build_object('timezone', %s::text))", [zone])
+        for budget in by_series(core=(), budgets=SEVERAL):
+            connection.execute(budget, [SLOTS])
 
 
 @pytest.fixture(scope="module")

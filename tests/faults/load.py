@@ -20,6 +20,7 @@ from tests import rows
 from tests.faults import promises
 from tests.faults.promises import Call, Row, Rows
 from tests.race import SECONDS, Connection, barrier
+from tests.series import by_series
 
 CLIENTS = 6
 
@@ -71,7 +72,7 @@ class Client:
         self.lost = 0
         self.doubt: Call | None = None
         self.answered, self.doubts, self.undone = Counter[str](), Counter[str](), Counter[str]()
-        self._durable = settings.get("synchronous_commit") != "off"
+        self._durable = settings.get("synchronous_commit", "on") == "on"
 
     def connected(self, dsn: str | None = None) -> Connection:
         return psycopg.connect(dsn or self._dsn, autocommit=True, options=self._options)
@@ -127,7 +128,10 @@ class Client:
             for row in may_be
             if row and row.lapses and len(may_be) == 1
         ]
-        choice = dice.choices(("reserve", "abandon", "end", "spend", "sweep"), (3, 1, 4 * len(mine), 2, 1))[0]
+        shares = {"reserve": 3, "abandon": 1, "end": 4 * len(mine), "spend": 2, "sweep": 1} | by_series(
+            core={}, budgets={"reserve many": 2, "end many": 4 * (len(mine) > 1)}
+        )
+        [choice] = dice.choices(list(shares), list(shares.values()))
         if choice == "end":
             hold, row = dice.choice(mine)
             return self._end(hold, row, new, estimate, cent)
@@ -136,6 +140,8 @@ class Client:
             "abandon": promises.reserve(variant, new, estimate, "1 millisecond"),
             "spend": dice.choice((promises.record(new, cent), promises.insert(new, cent, durable=self._durable))),
             "sweep": Call("expire", {}, [{}], self._sweep),
+            "reserve many": promises.reserve_many([new, UUID(int=new.int ^ 1)], estimate / 2),
+            "end many": promises.settle_many(dict(mine[:3]), cent),
         }[choice]
 
     def _end(self, hold: UUID, row: Row, new: UUID, estimate: Decimal, cent: Decimal) -> Call:
@@ -207,7 +213,10 @@ class Load:
         return sum((client.undone.copy() for client in self.clients), start=Counter[str]())
 
     def check(self, dsn: str) -> None:
-        """All that was promised is there and nothing else, before what is in doubt is repeated and after it."""
+        """All that was promised is there and nothing else, before what is in doubt is repeated and after it.
+
+        Then the day is filled up.
+        """
         with self.clients[0].connected(dsn) as connection:
             promises.sound(connection)
             self._check_ledger(connection)
@@ -218,6 +227,7 @@ class Load:
         with self.clients[0].connected(dsn) as connection:
             promises.sound(connection)
             self._check_ledger(connection)
+        promises.fill(dsn)
 
     def _check_ledger(self, connection: Connection) -> None:
         found = promises.ledger(connection)

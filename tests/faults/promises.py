@@ -6,15 +6,19 @@ it, never between the two, and whoever repeats it with its ids is charged once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from tests import rows
+from tests.budgets import batches
 from tests.race import Connection
+from tests.series import SLOTS, by_series
 
 TIMES = frozenset({"reserved_at", "extended_at", "expired_at", "cancelled_at", "settled_at", "recorded_at"})
 
@@ -70,12 +74,36 @@ def reserve(variant: str, hold: UUID, cost: Decimal, ttl: str | None = None) -> 
 
     def send(connection: Connection) -> list[Rows]:
         verdict = rows.call(connection, variant, cost, "worker", NOTE, p_reservation_id=hold, p_ttl=ttl)
-        fits = verdict.current_total + cost <= verdict.limit_amount
-        may_be = {("granted", fits), ("replayed", True), ("in_flight", fits), ("exhausted", fits)}
-        assert (verdict.reason, verdict.can_proceed) in may_be | ({("ended", False)} if ttl else set()), verdict
+        assert _is_sound(verdict, cost) or (verdict.reason == "ended" and ttl), verdict
         return there if verdict.can_proceed or verdict.reason == "ended" else [{hold: None}]
 
     return Call(variant, {hold: None}, [*there, {hold: None}], send)
+
+
+def _is_sound(verdict: Any, cost: Decimal) -> bool:
+    """Is it granted where it fits by its own figures, and only there?"""
+    fits = verdict.current_total + cost <= verdict.limit_amount
+    may_be = {("granted", fits), ("replayed", True), ("in_flight", fits), ("exhausted", fits)}
+    return (verdict.reason, verdict.can_proceed) in may_be
+
+
+def reserve_many(holds: Sequence[UUID], cost: Decimal) -> Call:
+    """A batch of new holds, of which each is granted or not."""
+    calls = [reserve("reserve_many", hold, cost) for hold in holds]
+
+    def send(connection: Connection) -> list[Rows]:
+        requests = [
+            {"estimated_cost": str(cost), "service_name": "worker", "metadata": NOTE, "reservation_id": str(hold)}
+            for hold in holds
+        ]
+        verdicts = batches.reserve_many(connection, requests)
+        assert all(_is_sound(verdict, cost) for verdict in verdicts), verdicts
+        return _each(
+            call.after[:1] if verdict.can_proceed else call.after[1:]
+            for call, verdict in zip(calls, verdicts, strict=True)
+        )
+
+    return Call("reserve_many", dict.fromkeys(holds), _each(call.after for call in calls), send)
 
 
 def extend(hold: UUID, row: Row, cost: Decimal) -> Call:
@@ -92,6 +120,23 @@ def extend(hold: UUID, row: Row, cost: Decimal) -> Call:
 
 def settle(hold: UUID, row: Row, cost: Decimal) -> Call:
     return _outcome("settle", hold, row, row.ended("actual", cost, "settled_at", tokens=7), cost, {"tokens": 7})
+
+
+def settle_many(held: Rows, cost: Decimal) -> Call:
+    """A batch of holds that end at one cost."""
+    calls = [settle(hold, row, cost) for hold, row in held.items() if row]
+
+    def send(connection: Connection) -> list[Rows]:
+        settlements = [
+            {"reservation_id": str(hold), "actual_cost": str(cost), "metadata": {"tokens": 7}} for hold in held
+        ]
+        outcomes = batches.settle_many(connection, settlements)
+        told = [(outcome.reservation_id, outcome.status, outcome.actual_cost, outcome.late) for outcome in outcomes]
+        assert told == [(hold, "actual", cost, False) for hold in held], outcomes
+        return after
+
+    after = _each(call.after for call in calls)
+    return Call("settle_many", held, after, send)
 
 
 def cancel(hold: UUID, row: Row) -> Call:
@@ -115,7 +160,10 @@ def _outcome(function: str, row_id: UUID, before: Row | None, after: Row, *args:
 
 
 def insert(spend: UUID, cost: Decimal, *, durable: bool = True) -> Call:
-    """Spend that an application writes itself, perhaps under a `synchronous_commit` that may lose what was answered."""
+    """Spend that an application writes itself, perhaps under a `synchronous_commit` that may lose what was answered.
+
+    The primary's own disk loses it with `off`, a failover with `local` as well.
+    """
     row = Row("application", cost, lapses=False, metadata=NOTE, times=frozenset())
 
     def send(connection: Connection) -> list[Rows]:
@@ -132,17 +180,22 @@ def insert(spend: UUID, cost: Decimal, *, durable: bool = True) -> Call:
 def together(one: Call, other: Call) -> Call:
     """Two calls in one transaction: all of it or nothing."""
 
-    def both(some: list[Rows], more: list[Rows]) -> list[Rows]:
-        return [{**these, **those} for these in some for those in more]
-
     def send(connection: Connection) -> list[Rows]:
         with connection.transaction():
-            return both(one.send(connection), other.send(connection))
+            return _each((one.send(connection), other.send(connection)))
 
-    return Call(f"{one.name} and {other.name}", {**one.before, **other.before}, both(one.after, other.after), send)
+    return Call(f"{one.name} and {other.name}", {**one.before, **other.before}, _each((one.after, other.after)), send)
 
 
-HOLD = UUID(int=1)
+def _each(calls: Iterable[list[Rows]]) -> list[Rows]:
+    """What rows may be together, by what those of each call may be."""
+    together: list[Rows] = [{}]
+    for may_be in calls:
+        together = [{**some, **more} for some in together for more in may_be]
+    return together
+
+
+HOLD, OTHER = UUID(int=1), UUID(int=2)
 
 
 def _held(db: Connection) -> Row:
@@ -160,8 +213,58 @@ CALLS: dict[str, Callable[[Connection], Call]] = {
     "cancel": lambda db: cancel(HOLD, _held(db)),
     "record": lambda _: record(HOLD, Decimal(3)),
     "record, above the limit": lambda _: record(HOLD, Decimal(101)),
+    **by_series(
+        core={},
+        budgets={
+            "reserve_many": lambda _: reserve_many([HOLD, OTHER], Decimal(10)),
+            "settle_many": lambda db: settle_many(reserve_many([HOLD, OTHER], Decimal(10)).send(db)[0], Decimal(7)),
+            "settle_many, above the limit": lambda db: settle_many(
+                reserve_many([HOLD, OTHER], Decimal(10)).send(db)[0], Decimal(51)
+            ),
+        },
+    ),
 }
 """Makes one of each, whose row is HOLD in an empty ledger; of those that need a hold, with it."""
+
+
+def administer(db: Connection, function: str, *arguments: object) -> Call:
+    """A call that changes budgets and balances and leaves the ledger as it is."""
+    there: Rows = {**ledger(db)}
+
+    def send(connection: Connection) -> list[Rows]:
+        rows.call(connection, function, *arguments)
+        return [there]
+
+    return Call(function, there, [there], send)
+
+
+def _set_budget(db: Connection) -> Call:
+    rows.spend(db, 3, service="direct")
+    return administer(db, "set_budget", "services", 50, "service")
+
+
+def _drop_budget(db: Connection) -> Call:
+    _set_budget(db).send(db)
+    return administer(db, "drop_budget", "services")
+
+
+def _reconcile(db: Connection) -> Call:
+    db.execute("SET session_replication_role = replica")  # as a restore may, which then has to be made good
+    rows.spend(db, 3, service="direct")
+    db.execute("RESET session_replication_role")
+    return administer(db, "reconcile")
+
+
+def _prune(db: Connection) -> Call:
+    rows.spend(db, 3, service="direct")  # whose posting nobody has folded
+    return administer(db, "prune")
+
+
+ADMINISTRATION: dict[str, Callable[[Connection], Call]] = by_series(
+    core={},
+    budgets={"set_budget": _set_budget, "drop_budget": _drop_budget, "reconcile": _reconcile, "prune": _prune},
+)
+"""Makes one of each, with something to do."""
 
 
 def ledger(connection: Connection, *only: UUID) -> dict[UUID, Row]:
@@ -200,6 +303,14 @@ def settled_doubt(connection: Connection, call: Call) -> list[Rows]:
     return said
 
 
+def everything(connection: Connection, tables: Sequence[str] = ("public.cost_tracking", "public.escalations")) -> Any:
+    """Every column of every row, and where it stands, which each change would move."""
+    return [
+        connection.execute(f"SELECT t.ctid::text, t::text FROM {table} AS t ORDER BY t.ctid".encode()).fetchall()
+        for table in tables
+    ]
+
+
 UNSOUND = {
     "a hold and its reservation, spend and its record are of one instant": """
         SELECT id FROM public.cost_tracking
@@ -221,6 +332,22 @@ UNSOUND = {
          WHERE d.total > (SELECT emergency_kill FROM budget.limits())""",
     "the invariants": "SELECT * FROM budget.invariants",
 }
+
+
+def fill(dsn: str) -> None:
+    """What the day has left is granted to the last of it, to sessions of all slots, and no more than that."""
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(psycopg.connect(dsn, autocommit=True)) for _ in range(SLOTS + 1)]
+        left = rows.one(sessions[0], "SELECT remaining FROM budget.status").remaining
+        part = (left / len(sessions)).quantize(Decimal("0.01"), ROUND_DOWN)
+        for session in sessions[1:] if left > 0 else []:
+            assert rows.call(session, "reserve_advisory", part, "filler").can_proceed
+            left -= part
+        if left >= 0:
+            assert rows.call(sessions[0], "reserve", left, "filler").remaining == left
+        for session in sessions:
+            assert not rows.call(session, "reserve_advisory", Decimal("1e-12"), "filler").can_proceed
+        sound(sessions[0])
 
 
 def sound(connection: Connection) -> None:

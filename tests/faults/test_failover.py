@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 import pgbudget
 from pgbudget.embedded import Server
@@ -23,6 +24,7 @@ from tests.faults.processes import kill_all, stopped
 from tests.faults.standby import make_synchronous, promote, sender, standby_of
 from tests.race import SECONDS, Connection, until
 from tests.rows import call, fails
+from tests.series import by_series
 
 pytestmark = pytest.mark.xdist_group("failover")
 
@@ -41,6 +43,17 @@ WRITERS: dict[str, tuple[object, ...]] = {
     "set_limits": ({"emergency_kill": 70},),
     "freeze": ("stop",),
     "unfreeze": (),
+    **by_series(
+        core={},
+        budgets={
+            "reserve_many": (Jsonb([{"estimated_cost": 1, "service_name": "worker"}]),),
+            "settle_many": (Jsonb([{"reservation_id": str(HELD), "actual_cost": 20}]),),
+            "set_budget": ("another", 50),
+            "drop_budget": ("services",),
+            "reconcile": (),
+            "prune": (),
+        },
+    ),
 }
 
 

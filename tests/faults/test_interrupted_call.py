@@ -1,59 +1,96 @@
 """A call that is ended in its middle, by a time limit, a cancel or its session's end, leaves nothing behind.
 
-How long anyone waits for a lock at most is in tests/concurrency/test_lock_wait.py.
+How long a call waits for a lock at most is in tests/concurrency/test_lock_wait.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from tests.concurrency.calls import VARIANTS, extend, record, reserve, settle, total, value
+from tests.concurrency.calls import VARIANTS, call, change, extend, record, reserve, settle, total, value
 from tests.conftest import Connect
 from tests.faults import promises
 from tests.faults.load import Load, Settings
-from tests.faults.promises import CALLS
-from tests.race import SECONDS, Connection, until
+from tests.faults.promises import ADMINISTRATION, CALLS
+from tests.race import SECONDS, Connection, Job, until
+from tests.security.calls import OWN_TABLES
+from tests.series import by_series
+
+TABLES = ("public.cost_tracking", "public.escalations", *OWN_TABLES)
+
+HOLD, ANOTHER = UUID(int=1), UUID(int=2)
+
+A_LONG_DAY = by_series(
+    core="""INSERT INTO public.cost_tracking (service_name, cost)
+            SELECT 'direct', 0.0001 FROM generate_series(1, 100000)""",
+    budgets="""SELECT budget.set_budget('services', 100, 'service');
+               SELECT budget.reserve_many(jsonb_agg(jsonb_build_object(
+                   'estimated_cost', 0.0001, 'service_name', 'service ' || n % 1000)))
+                 FROM generate_series(1, 10000) AS n;
+               UPDATE public.cost_tracking SET expires_at = created_at WHERE service_name <> 'test';
+               SET session_replication_role = replica;
+               INSERT INTO public.cost_tracking (service_name, cost) VALUES ('restored', 0.0001);
+               RESET session_replication_role""",
+)
+"""So much that its sum takes many times longer than all else in a call: spend, or holds that have lapsed, with as many
+balances to fold, and one to repair."""
+
+SUM = "sum(l.cost)"
+
+JOBS: list[tuple[str, Job[Any]]] = [
+    (SUM, extend(HOLD, 2)),
+    (SUM, settle(HOLD, 3)),  # above its estimate: the day is summed
+    (SUM, record(10)),
+    *by_series(
+        core=[(SUM, reserve(variant, 10)) for variant in VARIANTS],
+        budgets=[
+            ("budget.expire(", reserve("reserve", 10)),
+            ("budget.expire(", call("reserve_many", Jsonb([{"estimated_cost": 10, "service_name": "test"}]))),
+            (SUM, call("settle_many", Jsonb([{"reservation_id": str(ANOTHER), "actual_cost": 3}]))),
+            ("budget._fold(", call("prune")),
+            (SUM, change("SELECT budget.reconcile()")),
+            (SUM, call("set_budget", "services", 90, "service")),
+        ],
+    ),
+]
+"""Calls that take long, and where."""
 
 
-def a_long_day(db: Connection) -> None:
-    """So much small spend that its sum takes many times longer than all else in a call."""
-    db.execute(
-        """INSERT INTO public.cost_tracking (service_name, cost)
-           SELECT 'direct', 0.0001 FROM generate_series(1, 100000)"""
-    )
+def test_a_statement_timeout_in_the_middle_of_what_takes_long(db: Connection, connect: Connect) -> None:
+    hasty = connect()
+    for hold in (HOLD, ANOTHER):
+        reserve("reserve", 1, p_reservation_id=hold)(db)
+    db.execute(A_LONG_DAY.encode())
     db.execute("ANALYZE public.cost_tracking")
-
-
-def test_a_statement_timeout_in_the_middle_of_the_sum(db: Connection, connect: Connect) -> None:
-    hold, new, hasty = uuid4(), uuid4(), connect()
-    reserve("reserve", 1, p_reservation_id=hold)(db)
-    a_long_day(db)
-    for job in (
-        extend(hold, 2),
-        settle(hold, 3),  # above its estimate: the day is summed
-        record(10, p_id=new),
-        *(reserve(variant, 10, p_reservation_id=uuid4()) for variant in VARIANTS),
-    ):
+    for where, job in JOBS:
         hasty.execute("SET statement_timeout = '3ms'")
-        before = promises.ledger(db, hold, new)
+        before = fingerprints(db)
         for _ in range(20):
             with pytest.raises(psycopg.errors.QueryCanceled) as ended:
                 job(hasty)
             assert locks(db, hasty) == 0
-            if "sum(l.cost)" in str(ended.value.diag.context):
+            if where in str(ended.value.diag.context):
                 break
         else:
-            pytest.fail("none of them had come to the sum")
-        assert promises.ledger(db, hold, new) == before
+            pytest.fail(f"none of them had come to {where}, but to {ended.value.diag.context}")
+        assert fingerprints(db) == before
         hasty.execute("SET statement_timeout = '30s'")
         job(hasty)
-    assert total(db, "test") == 3 + 10 + 2 * 10
+    assert total(db, "test") == by_series(core=1, budgets=3) + 3 + 10 + 2 * 10
     promises.sound(db)
+
+
+def fingerprints(db: Connection) -> list[str]:
+    """Of every column of every row, and of where it stands, which each change would move."""
+    query = "SELECT md5(string_agg(t.ctid::text || t::text, '' ORDER BY t.ctid)) FROM {} AS t"
+    return [value(db, query.format(table)) for table in TABLES]
 
 
 def locks(db: Connection, of: Connection) -> int:
@@ -61,40 +98,51 @@ def locks(db: Connection, of: Connection) -> int:
     return number
 
 
-ENDS: dict[str, tuple[str, Callable[[Connection, Connection], object]]] = {
-    "its time is up": ("57014", lambda *_: None),
-    "its caller cancels": ("57014", lambda _, caller: caller.cancel_safe(timeout=SECONDS)),
-    "its session is ended": (
-        "57P01",
-        lambda db, caller: db.execute("SELECT pg_terminate_backend(%s)", [caller.info.backend_pid]),
+class End(NamedTuple):
+    """What ends a call: a setting of the caller's, or something that is done to it."""
+
+    sqlstate: str
+    lock_timeout: str = "1min"
+    statement_timeout: str = "30s"
+    do: Callable[[Connection, Connection], object] = lambda *_: None
+
+
+ENDS = {
+    "its time is up": End("57014", statement_timeout="50ms"),
+    "its patience is up": End("55P03", lock_timeout="50ms"),
+    "its caller cancels": End("57014", do=lambda _, caller: caller.cancel_safe(timeout=SECONDS)),
+    "its session is ended": End(
+        "57P01", do=lambda db, caller: db.execute("SELECT pg_terminate_backend(%s)", [caller.info.backend_pid])
     ),
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(("sqlstate", "end"), ENDS.values(), ids=ENDS)
-def test_a_call_that_ends_in_the_middle_of_its_wait(
-    db: Connection, connect: Connect, name: str, sqlstate: str, end: Callable[[Connection, Connection], object]
-) -> None:
-    """Nothing is done, not even once the lock is free; a repeat does it."""
-    call, caller, before = CALLS[name](db), connect(), promises.ledger(db)
-    caller.execute("SET lock_timeout = '1min'")
-    if end is ENDS["its time is up"][1]:
-        caller.execute("SET statement_timeout = '50ms'")
+@pytest.mark.parametrize("name", CALLS | ADMINISTRATION)
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_call_that_ends_in_the_middle_of_its_wait(db: Connection, connect: Connect, name: str, end: End) -> None:
+    """Nothing is done, not even once the lock is free, and the caller's settings are as they were; a repeat does it."""
+    call, before = (CALLS | ADMINISTRATION)[name](db), promises.everything(db, TABLES)
+    settings = {
+        "lock_timeout": end.lock_timeout,
+        "statement_timeout": end.statement_timeout,
+        "synchronous_commit": "off",
+    }
+    caller = connect(options=" ".join(f"-c {name}={value}" for name, value in settings.items()))
     with connect().transaction() as holder, ThreadPoolExecutor(1) as thread:
         holder.connection.execute("LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE")
         waiting = thread.submit(call.send, caller)
         until(lambda: waiting.done() or value(db, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "it to wait")
-        end(db, caller)
+        end.do(db, caller)
         with pytest.raises(psycopg.OperationalError) as ended:
             waiting.result(SECONDS)
-        assert ended.value.sqlstate == sqlstate
+        assert ended.value.sqlstate == end.sqlstate
         until(lambda: locks(db, caller) == 0, "its locks to be free")
-    assert promises.ledger(db) == before
+    assert promises.everything(db, TABLES) == before
     if not caller.closed:
-        assert value(caller, "SHOW lock_timeout") == "1min"
+        assert {name: value(caller, f"SHOW {name}") for name in settings} == settings
     promises.settled_doubt(db, call)
     assert promises.ledger(db) == call.after[0]
+    assert promises.everything(db, TABLES) != before
     promises.sound(db)
 
 

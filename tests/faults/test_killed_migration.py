@@ -17,11 +17,13 @@ import pytest
 
 from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.faults.conftest import LAZY
 from tests.faults.processes import kill_all
 from tests.migration.conftest import ROLES
 from tests.migration.support import APPLICATION, NAMES, found, psql, session
 from tests.race import SECONDS
+from tests.series import SERIES
 
 pytestmark = pytest.mark.xdist_group("failover")
 
@@ -36,7 +38,7 @@ def server(memory: None) -> Iterator[Server]:
             connection.execute("CREATE DATABASE application")
             psql(server, server.dsn("application"), APPLICATION)
             connection.execute("CREATE DATABASE migrated TEMPLATE application")
-            migrations.migrate(server.dsn("migrated"))
+            chain.migrate(server.dsn("migrated"))
         yield server
 
 
@@ -44,16 +46,19 @@ Run = Callable[[str, Callable[[str], None]], object]
 
 
 def up(dsn: str, on_step: Callable[[str], None]) -> object:
-    return migrations.migrate(dsn, on_step=on_step)
+    return chain.migrate(dsn, on_step=on_step)
 
 
 def down(dsn: str, on_step: Callable[[str], None]) -> object:
-    return migrations.rollback(dsn, all=True, on_step=on_step)
+    return chain.rollback(dsn, all=True, on_step=on_step)
 
+
+OWN = migrations.names(SERIES)
+"""Those of this run's series. Those of core, under any other, are killed as if they were alone."""
 
 RUNS: list[tuple[Run, str, str, str]] = [
-    *((up, name, "application", "migrated") for name in NAMES),
-    *((down, name, "migrated", "application") for name in NAMES[::-2]),
+    *((up, name, "application", "migrated") for name in OWN),
+    *((down, name, "migrated", "application") for name in OWN[::-2]),
 ]
 
 
@@ -78,5 +83,5 @@ def test_a_run_resumes_after_the_server_was_killed(server: Server, run: Run, nam
         with suppress(psycopg.OperationalError):  # the last of them may have been done
             running.result(SECONDS)
     run(dsn, print)
-    assert migrations.pending(dsn) == ([] if run is up else NAMES)
+    assert chain.pending(dsn) == ([] if run is up else NAMES)
     assert found(server, dsn) == found(server, server.dsn(end))

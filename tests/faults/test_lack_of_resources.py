@@ -23,6 +23,7 @@ from tests.faults import promises
 from tests.faults.load import Load
 from tests.race import Connection, until
 from tests.rows import call
+from tests.security.calls import OWN_TABLES
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def test_a_disk_that_is_full(db: Connection, dsn: str) -> None:
     with small_disk() as disk:
         db.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
         try:
-            db.execute("ALTER TABLE public.cost_tracking SET TABLESPACE small")
+            for table in ("public.cost_tracking", *OWN_TABLES):
+                db.execute(f"ALTER TABLE {table} SET TABLESPACE small".encode())
             load = Load(dsn, "full disk", lacking={"disk"})
             with load.running(again=True):
                 until(lambda: load.undone["disk"] > 10, "the disk to be full")
@@ -62,7 +64,8 @@ def test_a_disk_that_is_full(db: Connection, dsn: str) -> None:
                 until(lambda: load.answered.total() > before + 100, "all to go on")
             load.check(dsn)
         finally:
-            db.execute("ALTER TABLE public.cost_tracking SET TABLESPACE pg_default")
+            for table in ("public.cost_tracking", *OWN_TABLES):
+                db.execute(f"ALTER TABLE {table} SET TABLESPACE pg_default".encode())
             db.execute("DROP TABLESPACE small")
 
 

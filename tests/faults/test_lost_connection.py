@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,18 +17,10 @@ from tests.concurrency.calls import value
 from tests.conftest import Connect
 from tests.driver.relay import Relay
 from tests.faults import promises
-from tests.faults.promises import CALLS, Call
+from tests.faults.promises import CALLS, Call, everything
 from tests.race import SECONDS, Connection, until
 
 EVERY = pytest.mark.parametrize("name", CALLS)
-
-
-def everything(db: Connection) -> list[Any]:
-    """Every column of every row, and where it stands, which each change would move."""
-    return [
-        db.execute(f"SELECT t.ctid, t.* FROM public.{table} AS t ORDER BY t.id".encode()).fetchall()
-        for table in ("cost_tracking", "escalations")
-    ]
 
 
 def nobody_else(db: Connection) -> None:

@@ -20,17 +20,15 @@ DROP FUNCTION IF EXISTS budget.reconcile();
 
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
-DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz );
+DROP FUNCTION IF EXISTS budget.set_budget(text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz);
 
 DROP FUNCTION IF EXISTS budget._lock_holds(uuid[], numeric[]);
 
-DROP FUNCTION IF EXISTS budget._settlements(jsonb);
-
 DROP FUNCTION IF EXISTS budget._admit_all(budget._config, timestamptz, budget._posting[], uuid[], interval[]);
 
-DROP FUNCTION IF EXISTS budget._requests(jsonb);
+DROP FUNCTION IF EXISTS budget._elements(jsonb, text, text[]);
 
 DROP FUNCTION IF EXISTS budget._batch(jsonb, text, text[]);
 
@@ -67,6 +65,8 @@ DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
+
+DROP FUNCTION IF EXISTS budget._insert_balance(text, text, timestamptz, timestamptz, integer, numeric);
 
 DROP FUNCTION IF EXISTS budget._unopened(text, text, text, timestamptz, timestamptz);
 
