@@ -6,7 +6,7 @@ JOBS ?= 2
 
 BIN := .venv/bin
 MIGRATIONS := $(filter-out %.rollback.sql,$(wildcard db/core/migrations/*.sql) $(wildcard db/budgets/migrations/*.sql))
-SOURCES := $(wildcard db/*/functions) $(wildcard db/*/views)
+SOURCES := $(wildcard db/*/functions) $(wildcard db/*/interim) $(wildcard db/*/views)
 
 # The embedded server reads these two.
 export PG PG_BIN
@@ -26,7 +26,7 @@ demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or
 test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
 
-mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
+mutants: .venv/with-test ## Make some 200 mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
 	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
 # The figures are committed: what the documents say of the load they took from there.
@@ -41,9 +41,12 @@ coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQ
 
 coverage-sql: .venv/with-test
 	rm -rf build/coverage/sql
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql \
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/core \
 	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
-	$(BIN)/python -m tests.checkers.coverage build/coverage/sql
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets \
+	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/budgets
+	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql/core
+	$(BIN)/python -m tests.checkers.coverage budgets build/coverage/sql/budgets
 
 coverage-python: .venv/with-test
 	mkdir -p build/coverage

@@ -11,11 +11,13 @@ A function is edited in one place, `functions/` or `views/`. A migration names t
     -- end functions/settle.sql
 
 and this tool writes the file's text between the two lines. In the migration's rollback, the lines `-- begin compiled`
-and `-- end compiled` take the way back, last file first: the text that an earlier migration carries, or else the DROP.
+and `-- end compiled` take the way back, last file first: what an earlier migration makes of the same function or view,
+or else the DROP. What serves for some steps of a migration only, until a file of `functions/` takes its place, is in
+`interim/`.
 
 Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
-the sums of both. Whoever changes core's half alone is stopped, here and in a check. What a rollback of that series
-names in the way shown above is core's.
+the sums of both. Whoever changes core's half alone is stopped, here and in a check. A file that the other series does
+not have itself is core's. A migration of core that carries such a function calls budget._note_found and _keep_found.
 
 Others' databases hold what was released. From then on, and checked at every run:
 
@@ -30,6 +32,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 DB = Path(__file__).resolve().parent
@@ -66,23 +69,28 @@ def fill(migration: str, sources: dict[str, str]) -> str:
     return BLOCK.sub(block, migration)
 
 
-def fill_rollback(rollback: str, back: str) -> str:
-    return ROLLBACK_BLOCK.sub(lambda _: f"-- begin compiled\n{back}-- end compiled", rollback)
-
-
-def drop(name: str, source: str) -> str:
-    """The statement that removes what a source file creates."""
+def object_of(name: str, source: str) -> str:
+    """What a source file creates, in the words of DROP."""
     commented = OBJECT.search(source)
     if commented is None:
         raise CompileError(f"{name} lacks its COMMENT ON FUNCTION or VIEW")
     kind, identity = commented.groups()
-    return f"DROP {kind} IF EXISTS {' '.join(identity.split())};\n"
+    return f"{kind} IF EXISTS {plain(identity)}"
+
+
+def standing(migrations: Iterable[str]) -> dict[str, str]:
+    """The source of every function and view as it is after these migrations."""
+    return {object_of(*block): block[1] for text in migrations for block in blocks(text).items()}
+
+
+def fill_rollback(rollback: str, back: str) -> str:
+    return ROLLBACK_BLOCK.sub(lambda _: f"-- begin compiled\n{back}-- end compiled", rollback)
 
 
 def way_back(migration: str, earlier: dict[str, str]) -> str:
-    """What undoes a migration's blocks, given the blocks of all migrations before it."""
-    carried = reversed(blocks(migration).items())
-    return "\n".join(earlier[name] if name in earlier else drop(name, body) for name, body in carried)
+    """What undoes a migration's blocks, given what stood before it."""
+    carried = [object_of(*block) for block in reversed(blocks(migration).items())]
+    return "\n".join(earlier.get(thing, f"DROP {thing};\n") for thing in dict.fromkeys(carried))
 
 
 def sums(files: dict[Path, str]) -> str:
@@ -95,13 +103,15 @@ def compiled(series: Path) -> dict[Path, str]:
     """Every generated file of a series, with the text that it ought to have."""
     sources = {
         path.relative_to(series).as_posix(): path.read_text()
-        for folder in ("functions", "views")
+        for folder in ("functions", "interim", "views")
         for path in sorted((series / folder).rglob("*.sql"))
     }
     frozen = released(series)
     result: dict[Path, str] = {}
     carried: dict[str, str] = {}
-    below = core_blocks(series)
+    core = core_chain(series)
+    below = {name: body for text in core for name, body in blocks(text).items()}
+    before = standing(core)
     for path in sorted((series / "migrations").glob("*.sql")):
         if is_rollback(path):
             continue
@@ -110,10 +120,11 @@ def compiled(series: Path) -> dict[Path, str]:
             raise CompileError(f"{path.name} has no rollback file")
         text, back = path.read_text(), rollback.read_text()
         if path not in frozen:
-            text = fill(text, sources)
-            back = fill_rollback(fill(back, below), way_back(text, below | carried))
+            text = fill(text, below | sources)
+            back = fill_rollback(back, way_back(text, before))
         result |= {path: text, rollback: back}
         carried |= blocks(text)
+        before |= standing([text])
     if missing := sorted(sources.keys() - carried.keys()):
         raise CompileError(f"no migration carries {', '.join(missing)}")
     check_upgrade(frozen, {path: text for path, text in result.items() if path not in frozen}, sources)
@@ -125,13 +136,12 @@ def compiled(series: Path) -> dict[Path, str]:
     return result
 
 
-def core_blocks(series: Path) -> dict[str, str]:
-    """What core carries at its end: another series replaces some of it, and its rollback brings it back."""
+def core_chain(series: Path) -> list[str]:
+    """Core's migrations, which every other series is built on."""
     core = DB / "core"
     if series == core:
-        return {}
-    chain = (text for path, text in sorted(compiled(core).items()) if path.suffix == ".sql" and not is_rollback(path))
-    return {name: body for text in chain for name, body in blocks(text).items()}
+        return []
+    return [text for path, text in sorted(compiled(core).items()) if path.suffix == ".sql" and not is_rollback(path)]
 
 
 def seam(series: Path, pairs: dict[str, tuple[str, str]]) -> str:
@@ -196,7 +206,12 @@ def check_upgrade(frozen: dict[Path, str], new: dict[Path, str], sources: dict[s
 def signature(source: str) -> str:
     """How a function is called and what it returns."""
     found = SIGNATURE.search(source)
-    return re.sub(r"(?<=\() | (?=\))", "", " ".join(found[1].split())) if found else ""
+    return plain(found[1]) if found else ""
+
+
+def plain(declaration: str) -> str:
+    """A declaration however it was laid out."""
+    return re.sub(r"(?<=\() | (?=\))", "", " ".join(declaration.split()))
 
 
 def stale() -> dict[Path, str]:

@@ -313,6 +313,18 @@ CREATE FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message t
 
 COMMENT ON FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text) IS 'Raises an error that an element of a batch met, with its place in DETAIL.';
 
+-- Name: _elements(jsonb, text, text[]); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._elements(p_elements jsonb, p_argument text, p_keys text[], OUT ids uuid[], OUT amounts numeric[], OUT postings budget._posting[], OUT ttls interval[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _elements(p_elements jsonb, p_argument text, p_keys text[], OUT ids uuid[], OUT amounts numeric[], OUT postings budget._posting[], OUT ttls interval[]); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._elements(p_elements jsonb, p_argument text, p_keys text[], OUT ids uuid[], OUT amounts numeric[], OUT postings budget._posting[], OUT ttls interval[]) IS 'The requests or settlements of a batch, their amount under the first of p_keys, checked as the function for one checks
+its arguments. A request has an id. Errors: 22023, 22003, with the place of the element in the detail.';
+
 -- Name: _end_write(text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._end_write(p_lock_timeout text) RETURNS void
@@ -444,7 +456,7 @@ CREATE FUNCTION budget._forget_balances() RETURNS trigger
 
 -- Name: FUNCTION _forget_balances(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows.';
+COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows. Errors: PB001 at any level but READ COMMITTED.';
 
 -- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -504,6 +516,17 @@ CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_no
 
 COMMENT ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) IS 'The metadata that a hold begins with.';
 
+-- Name: _insert_balance(text, text, timestamp with time zone, timestamp with time zone, integer, numeric); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._insert_balance(p_budget text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_slots integer, p_amount numeric) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _insert_balance(p_budget text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_slots integer, p_amount numeric); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._insert_balance(p_budget text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_slots integer, p_amount numeric) IS 'Inserts the rows of a balance: all of it in slot 0, and no room in any slot yet. False when it is there.';
+
 -- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) RETURNS uuid
@@ -525,6 +548,19 @@ CREATE FUNCTION budget._iso(p_at timestamp with time zone) RETURNS text
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._iso(p_at timestamp with time zone) IS 'An instant as ISO 8601 text in UTC.';
+
+-- Name: _keep_found(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._keep_found() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _keep_found(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._keep_found() IS 'For migrations, at their end, in the session of budget._note_found. What a later series had put in the place of
+functions of core is in force again. Of what was created since, others lose what default privileges gave them, and anon
+loses every right on all functions, views and tables of the schema budget.';
 
 -- Name: _kept_metadata(public.cost_tracking, public.cost_tracking, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -744,6 +780,17 @@ CREATE FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_ne
 
 COMMENT ON FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_new text) IS 'Keeps who changed a setting, from what to what, as an escalation of severity info that is resolved already.';
 
+-- Name: _note_found(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._note_found() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _note_found(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._note_found() IS 'For migrations, which may run again, before they create anything: notes what budget._keep_found is to keep.';
+
 -- Name: _now(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._now() RETURNS timestamp with time zone
@@ -902,7 +949,8 @@ CREATE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name tex
 
 -- Name: FUNCTION _recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';
 
 -- Name: _replay(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -925,17 +973,6 @@ CREATE FUNCTION budget._request(p_metadata jsonb) RETURNS jsonb
 -- Name: FUNCTION _request(p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._request(p_metadata jsonb) IS 'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
-
--- Name: _requests(jsonb); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) IS 'The requests of a batch, checked as budget.reserve checks its arguments; each has an id. Errors: 22023, 22003.';
 
 -- Name: _require_config(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1041,17 +1078,6 @@ CREATE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_m
 
 COMMENT ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
 limit.';
-
--- Name: _settlements(jsonb); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) IS 'The settlements of a batch, checked as budget.settle checks its arguments. Errors: 22023, 22003.';
 
 -- Name: _spread_room(budget._match); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -2151,6 +2177,10 @@ GRANT ALL ON FUNCTION budget._drift() TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._element_error(p_place text, p_sqlstate text, p_message text, p_detail text, p_hint text) FROM PUBLIC;
 
+-- Name: FUNCTION _elements(p_elements jsonb, p_argument text, p_keys text[], OUT ids uuid[], OUT amounts numeric[], OUT postings budget._posting[], OUT ttls interval[]); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._elements(p_elements jsonb, p_argument text, p_keys text[], OUT ids uuid[], OUT amounts numeric[], OUT postings budget._posting[], OUT ttls interval[]) FROM PUBLIC;
+
 -- Name: FUNCTION _end_write(p_lock_timeout text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._end_write(p_lock_timeout text) FROM PUBLIC;
@@ -2212,6 +2242,10 @@ REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeri
 
 REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
+-- Name: FUNCTION _insert_balance(p_budget text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_slots integer, p_amount numeric); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._insert_balance(p_budget text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_slots integer, p_amount numeric) FROM PUBLIC;
+
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) FROM PUBLIC;
@@ -2219,6 +2253,10 @@ REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_serv
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._iso(p_at timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION _keep_found(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._keep_found() FROM PUBLIC;
 
 -- Name: FUNCTION _kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2280,6 +2318,10 @@ REVOKE ALL ON FUNCTION budget._money(p_amount numeric, p_argument text) FROM PUB
 -- Name: FUNCTION _note_change(p_kind text, p_reason text, p_old text, p_new text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_new text) FROM PUBLIC;
+
+-- Name: FUNCTION _note_found(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._note_found() FROM PUBLIC;
 
 -- Name: FUNCTION _now(); Type: ACL; Schema: budget; Owner: -
 
@@ -2346,10 +2388,6 @@ REVOKE ALL ON FUNCTION budget._replay(p_config budget._config, p_estimate numeri
 
 REVOKE ALL ON FUNCTION budget._request(p_metadata jsonb) FROM PUBLIC;
 
--- Name: FUNCTION _requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._requests(p_requests jsonb, OUT postings budget._posting[], OUT ids uuid[], OUT ttls interval[]) FROM PUBLIC;
-
 -- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
@@ -2385,10 +2423,6 @@ REVOKE ALL ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual nume
 -- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) FROM PUBLIC;
-
--- Name: FUNCTION _settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._settlements(p_settlements jsonb, OUT ids uuid[], OUT actuals numeric[], OUT metadata jsonb[]) FROM PUBLIC;
 
 -- Name: FUNCTION _spread_room(p_match budget._match); Type: ACL; Schema: budget; Owner: -
 

@@ -414,6 +414,19 @@ CREATE FUNCTION budget._iso(p_at timestamp with time zone) RETURNS text
 
 COMMENT ON FUNCTION budget._iso(p_at timestamp with time zone) IS 'An instant as ISO 8601 text in UTC.';
 
+-- Name: _keep_found(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._keep_found() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _keep_found(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._keep_found() IS 'For migrations, at their end, in the session of budget._note_found. What a later series had put in the place of
+functions of core is in force again. Of what was created since, others lose what default privileges gave them, and anon
+loses every right on all functions, views and tables of the schema budget.';
+
 -- Name: _kept_metadata(public.cost_tracking, public.cost_tracking, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone) RETURNS jsonb
@@ -529,6 +542,17 @@ CREATE FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_ne
 
 COMMENT ON FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_new text) IS 'Keeps who changed a setting, from what to what, as an escalation of severity info that is resolved already.';
 
+-- Name: _note_found(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._note_found() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _note_found(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._note_found() IS 'For migrations, which may run again, before they create anything: notes what budget._keep_found is to keep.';
+
 -- Name: _now(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._now() RETURNS timestamp with time zone
@@ -629,7 +653,8 @@ CREATE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name tex
 
 -- Name: FUNCTION _recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';
 
 -- Name: _replay(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1580,6 +1605,10 @@ REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_serv
 
 REVOKE ALL ON FUNCTION budget._iso(p_at timestamp with time zone) FROM PUBLIC;
 
+-- Name: FUNCTION _keep_found(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._keep_found() FROM PUBLIC;
+
 -- Name: FUNCTION _kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone) FROM PUBLIC;
@@ -1611,6 +1640,10 @@ REVOKE ALL ON FUNCTION budget._money(p_amount numeric, p_argument text) FROM PUB
 -- Name: FUNCTION _note_change(p_kind text, p_reason text, p_old text, p_new text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._note_change(p_kind text, p_reason text, p_old text, p_new text) FROM PUBLIC;
+
+-- Name: FUNCTION _note_found(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._note_found() FROM PUBLIC;
 
 -- Name: FUNCTION _now(); Type: ACL; Schema: budget; Owner: -
 

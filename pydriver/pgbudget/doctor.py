@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, cast
@@ -28,13 +29,7 @@ _CHECK = re.compile(r"^-- check: (?P<name>[^\n]+)\n(?P<query>.+?;)$", re.MULTILI
 _FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION (?P<name>[\w.]+)\(.*?\$function\$(?P<body>.*)\$function\$;", re.MULTILINE | re.DOTALL
 )
-_FUNCTIONS = """
-    SELECT n.nspname || '.' || p.proname, p.prosrc
-    FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
-    WHERE n.nspname = 'budget' OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-"""
-_SQL = "pgbudget sql | psql"
-_AGAIN = f"Run the migrations again as one file, which changes nothing else: {_SQL}"
+_AGAIN = "Run the migrations again as one file, which changes nothing else: pgbudget sql{} | psql"
 
 
 @dataclass(frozen=True)
@@ -69,41 +64,21 @@ def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Ite
         # Nothing planted in this role's own search path is called.
         connection.execute("SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = on")
 
-        installed = _installed(connection, dsn)
-        for name, look in _checks(connection, dsn, installed):
+        for name, look in _checks(connection, dsn):
             on_check(name)
-            check = _of_series(installed[-1], _checked(name, look))
+            check = _checked(name, look)
             yield check
             if name == "version" and check.verdict == "wrong":
                 return  # nothing else can be asked
 
 
-def _installed(connection: psycopg.Connection[Any], dsn: str) -> list[str]:
-    """Core, and each series that is marked as applied or, applied by other means, has functions of its own here."""
-    names = {name for name, _ in connection.execute(_FUNCTIONS)}
-    core = _bodies("core").keys()
-    return ["core"] + [
-        series
-        for series in migrations.known_series()
-        if series != "core" and (names & (_bodies(series).keys() - core) or _is_marked(dsn, series))
-    ]
-
-
-def _of_series(series: str, check: Check) -> Check:
-    """The check, with mends that run a series' migrations after those of core, which replace what it replaced."""
-    if series == "core":
-        return check
-    both = f"{_SQL}, then pgbudget sql --series {series} | psql"
-    return replace(check, findings=[replace(f, mend=f.mend and f.mend.replace(_SQL, both)) for f in check.findings])
-
-
-def _checks(
-    connection: psycopg.Connection[Any], dsn: str, installed: list[str]
-) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
+def _checks(connection: psycopg.Connection[Any], dsn: str) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
     yield "version", lambda: _version(connection)
     yield "clock", lambda: _clock(connection)
+    installed = [series for series in migrations.known_series() if _is_installed(connection, dsn, series)]
+    installed.sort(key=lambda series: series != "core")  # first: the others replace some of its functions
     for series in installed:
-        yield f"migrations of {series}", partial(_pending, dsn, series, f"pgbudget migrate --series {installed[-1]}")
+        yield f"migrations of {series}", partial(_pending, dsn, series)
     yield "functions' bodies", lambda: _drift(connection, installed)
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
@@ -120,7 +95,9 @@ def _checked(name: str, look: Callable[[], Iterable[Finding]]) -> Check:
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
             raise  # the connection is lost
-        return Check(name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}", _AGAIN)])
+        return Check(
+            name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}", _again("core"))]
+        )
     verdicts = [finding.verdict for finding in findings]
     return Check(name, next((v for v in ("wrong", "note") if v in verdicts), "ok"), findings)
 
@@ -158,48 +135,64 @@ def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding("note", found, "The server's clock decides; let NTP set both.")
 
 
-def _is_marked(dsn: str, series: str) -> bool:
-    """Whether any migration of the series is marked as applied; not, where this role may not know."""
-    try:
-        return len(_own_pending(dsn, series)) < len(migrations.names(series))
-    except psycopg.errors.InsufficientPrivilege:
-        return False
+def _is_installed(connection: psycopg.Connection[Any], dsn: str, series: str) -> bool:
+    """Whether any migration of the series is marked as applied, or any function is there that it adds to core's."""
+    if series == "core":
+        return True
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        if _unmarked(dsn, series) != migrations.names(series):
+            return True
+    return not _found(connection).keys().isdisjoint(_bodies(series).keys() - _bodies("core").keys())
 
 
-def _own_pending(dsn: str, series: str) -> list[str]:
-    """What is pending of this series alone, not of those that it is built on."""
-    own = migrations.names(series)
-    return [name for name in migrations.pending(dsn, series) if name in own]
-
-
-def _pending(dsn: str, series: str, mend: str) -> Iterator[Finding]:
-    pending = _own_pending(dsn, series)
-    if len(pending) == len(migrations.names(series)):  # and yet it is installed
+def _pending(dsn: str, series: str) -> Iterator[Finding]:
+    pending, mend = _unmarked(dsn, series), f"pgbudget migrate --series {series}"
+    if pending == migrations.names(series):  # and yet it is installed
         yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
     elif pending:
         yield Finding("wrong", f"not applied: {', '.join(pending)}", mend)
 
 
-def _drift(connection: psycopg.Connection[Any], series: list[str]) -> Iterator[Finding]:
-    """Compare the functions with the files of this package; a later series may replace some of an earlier one's."""
-    bodies: dict[str, str] = {}
-    for name in series:
-        bodies |= _bodies(name)
-    found = dict(connection.execute(_FUNCTIONS).fetchall())
-    changed = {name for name in bodies.keys() & found.keys() if bodies[name] != found[name]}
-    for verdict, names, what, mend in (
-        ("wrong", bodies.keys() - found.keys(), "missing", _AGAIN),
-        ("wrong", changed, "not as this version has them", _AGAIN),
-        ("note", found.keys() - bodies.keys(), "none of this version's", "Drop them, if nobody calls them."),
-    ):
-        if names:
-            yield Finding(verdict, f"{what}: {', '.join(sorted(names))}", mend)
+def _unmarked(dsn: str, series: str) -> list[str]:
+    """The migrations of the series itself, not of those that it builds on, that are not marked as applied."""
+    pending = migrations.pending(dsn, series)
+    return [name for name in migrations.names(series) if name in pending]
 
 
 def _bodies(series: str) -> dict[str, str]:
-    """What a series' function files define, by name."""
+    """The functions of a series by their names, as its files have them."""
     files = sorted((migrations.series_dir(series) / "functions").rglob("*.sql"))
     return {match["name"]: match["body"] for file in files for match in _FUNCTION.finditer(file.read_text())}
+
+
+def _found(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """The functions of this database that are of pgbudget, or could be, by their names."""
+    return dict(
+        connection.execute(
+            """SELECT n.nspname || '.' || p.proname, p.prosrc
+               FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
+               WHERE n.nspname = 'budget'
+                   OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')"""
+        ).fetchall()
+    )
+
+
+def _drift(connection: psycopg.Connection[Any], installed: list[str]) -> Iterator[Finding]:
+    """Compare the functions with the files of this package; a later series may replace some of an earlier one's."""
+    found, known = _found(connection), {series: _bodies(series) for series in installed}
+    owner = {name: series for series, bodies in known.items() for name in bodies}
+    for series, bodies in known.items():
+        ours = {name for name in bodies if owner[name] == series}
+        changed = {name for name in ours & found.keys() if bodies[name] != found[name]}
+        for names, what in ((ours - found.keys(), "missing"), (changed, "not as this version has them")):
+            if names:
+                yield Finding("wrong", f"{what}: {', '.join(sorted(names))}", _again(series))
+    if names := found.keys() - owner.keys():
+        yield Finding("note", f"none of this version's: {', '.join(sorted(names))}", "Drop them, if nobody calls them.")
+
+
+def _again(series: str) -> str:
+    return _AGAIN.format("" if series == "core" else f" --series {series}")
 
 
 def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

@@ -94,6 +94,17 @@ def test_one_batch_sent_twice_at_a_time_is_charged_once(
         assert total(db) == before + 10
 
 
+def test_ids_in_opposite_orders_are_no_deadlock(db: Connection, crowd: Callable[[int], Crowd]) -> None:
+    slotted(db, 4)
+    clients = crowd(4)
+    for _ in range(ROUNDS):
+        batch = [request | {"reservation_id": str(uuid4())} for request in asked(100, "0.01")]
+        before = total(db)
+        answers = clients.race([reserving(batch), reserving(batch[::-1])] * 2)
+        assert Counter(v.reason for answer in answers for v in answer) == {"granted": 100, "replayed": 300}
+        assert total(db) == before + 1
+
+
 def test_holds_settled_in_opposite_orders_are_no_deadlock(db: Connection, crowd: Callable[[int], Crowd]) -> None:
     clients = crowd(4)
     for _ in range(ROUNDS):

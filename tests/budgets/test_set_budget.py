@@ -198,11 +198,12 @@ def test_it_does_not_wait_for_ever_for_writers_of_the_ledger(connect: Connect, f
     assert one(db, "SHOW lock_timeout").lock_timeout == "50ms"
 
 
-@pytest.mark.parametrize("function", ["set_budget('new', 1)", "prune()"])
+@pytest.mark.parametrize("function", ["set_budget('new', 1)", "drop_budget('old')", "prune()"])
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_writer_with_an_older_snapshot_repeats(connect: Connect, function: str, level: str) -> None:
-    """It would not see the budget that it has to post to."""
+    """It would not see the budget that it has to post to, or see one that is gone."""
     db, writer = connect(), connect(autocommit=False)
+    set_budget(db, "old", 100)
     writer.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
     writer.execute("SELECT FROM public.cost_tracking")
     db.execute(f"SELECT budget.{function}".encode())
@@ -212,6 +213,10 @@ def test_a_writer_with_an_older_snapshot_repeats(connect: Connect, function: str
     spend(writer, 1)
     writer.commit()
     assert drift(db) == []
+    assert (
+        rows(db, "SELECT FROM budget.postings AS p WHERE p.budget NOT IN (SELECT b.name FROM budget.budgets AS b)")
+        == []
+    )
 
 
 def test_what_was_changed_is_kept(tx: Connection) -> None:
@@ -234,6 +239,7 @@ def test_a_new_budget_counts_what_its_window_has_already(caller: Connection, clo
     spend(caller, 9, metadata={"team": "alpha"}, at=NOON - timedelta(days=1))
     spend(caller, 5, metadata={"team": "beta"})
     reserve(caller, 4, p_metadata={"team": "alpha"})
+    clock.advance(minutes=1)
     set_budget(caller, "team", 10, "team")
     assert members(caller, "team") == {"alpha": 7, "beta": 5}
     expect(call(caller, "reserve", 4, "svc", {"team": "alpha"}), can_proceed=False, budget="team", current_total=7)
@@ -279,6 +285,7 @@ def test_an_inactive_budget_refuses_nothing_and_counts_nothing(caller: Connectio
     set_budget(caller, "all", 10, slots=slots, active=False)
     reserve(caller, 50)
     expect(standing(caller, "all"), is_active=False, spent=0, held=0)
+    assert drift(caller) == []
     set_budget(caller, "all", 10, slots=slots)
     expect(standing(caller, "all"), is_active=True, held=58, remaining=-48)
     expect(call(caller, "reserve", 1, "svc"), can_proceed=False, budget="all")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
-from tests.concurrency.calls import VARIANTS, insert, record, reserve, sqlstate, value
+from tests.concurrency.calls import VARIANTS, answer, delete, insert, record, reserve, sqlstate, value
 from tests.concurrency.sessions import Session
-from tests.race import Connection, Crowd
+from tests.race import Connection, Crowd, Job
 
 CLIENTS = 40
 ROUNDS = 5
@@ -66,9 +68,11 @@ def test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved(
     hold = uuid4()
     writer, other = session(), session()
     with writer.open(insert(1, id=hold)):
-        decision = other.start(sqlstate(reserve("reserve_advisory", 1, p_reservation_id=hold)))
+        decision = other.start(reserve("reserve_advisory", 1, p_reservation_id=hold))
         decision.waits_for(writer)
-    assert decision.result() == "PB003"
+    with pytest.raises(psycopg.Error, match=f"the reservation id {hold} was used before") as caught:
+        decision.result()
+    assert caught.value.sqlstate == "PB003"
     assert value(db, "SELECT count(*) FROM public.cost_tracking") == 1
 
 
@@ -82,3 +86,52 @@ def test_an_id_taken_by_a_plain_insert_is_never_charged_twice(db: Connection, cr
         )
         assert (inserted, getattr(reserved, "reason", reserved)) in {(1, "PB003"), ("23505", "granted")}
         assert value(db, "SELECT count(*) FROM public.cost_tracking") == number + 1
+
+
+# What comes between a look at the id and the next one, so that a test can hold it up there.
+PAUSES = {
+    "record": (
+        "ALTER FUNCTION budget._recorded RENAME TO _recorded_then",
+        """CREATE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb)
+           RETURNS public.cost_tracking LANGUAGE plpgsql AS $$
+           BEGIN
+               PERFORM pg_advisory_xact_lock(1);
+               RETURN budget._recorded_then(p_id, p_actual, p_service_name, p_metadata);
+           END $$""",
+    ),
+    "reserve": (
+        "ALTER FUNCTION budget._insert_hold RENAME TO _insert_hold_first",
+        """CREATE FUNCTION budget._insert_hold(
+               p_id uuid, p_estimate numeric, p_service text, p_metadata jsonb, p_at timestamptz, p_until timestamptz
+           )
+           RETURNS uuid LANGUAGE plpgsql AS $$
+           DECLARE
+               v_id uuid := budget._insert_hold_first(p_id, p_estimate, p_service, p_metadata, p_at, p_until);
+           BEGIN
+               PERFORM pg_advisory_xact_lock(1);
+               RETURN v_id;
+           END $$""",
+    ),
+}
+TAKING: dict[str, Callable[[UUID], Job[Any]]] = {
+    "record": lambda row_id: record(2, p_id=row_id),
+    "reserve": lambda row_id: reserve("reserve_advisory", 2, p_reservation_id=row_id),
+}
+
+
+@pytest.mark.parametrize("taking", TAKING)
+def test_an_id_that_a_writer_took_and_gave_back_meanwhile_is_free(
+    db: Connection, session: Callable[[], Session], taking: str
+) -> None:
+    row_id = uuid4()
+    writer, other, holder = session(), session(), session()
+    for statement in PAUSES[taking]:
+        db.execute(statement.encode())
+    with holder.open(lambda connection: connection.execute("SELECT pg_advisory_xact_lock(1)")):
+        with writer.open(insert(1, id=row_id)):
+            taken = other.start(TAKING[taking](row_id))
+            taken.waits_for(writer)
+        taken.waits_for(holder)
+        assert writer.do(delete(row_id)) == 1
+    assert answer(taken.result()) in ("actual", "granted")
+    assert value(db, "SELECT array_agg(cost) FROM public.cost_tracking WHERE id = %s", row_id) == [2]

@@ -90,6 +90,21 @@ def test_the_way_back_restores_the_earlier_definition(series: Path) -> None:
     assert read(series, "0002.b.rollback.sql") == f"-- begin compiled\n{FIRST}-- end compiled\n"
 
 
+def test_what_serves_for_some_steps_only_is_what_the_way_back_comes_to(series: Path) -> None:
+    """One function of two files: the way back of the later migration is the earlier one's file."""
+    interim = FIRST.replace("…", "for now")
+    write(series / "interim/first.sql", interim)
+    write(series / "migrations/0001.a.sql", "-- begin interim/first.sql\n-- end interim/first.sql\n")
+    write(series / "migrations/0002.b.sql", SERIES["migrations/0001.a.sql"])
+    write(series / "migrations/0002.b.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    assert run(series).returncode == 0
+    assert read(series, "0001.a.sql") == f"-- begin interim/first.sql\n{interim}-- end interim/first.sql\n"
+    assert "DROP FUNCTION IF EXISTS first(integer, text);" in read(series, "0001.a.rollback.sql")
+    assert read(series, "0002.b.rollback.sql") == (
+        f"-- begin compiled\nDROP VIEW IF EXISTS second;\n\n{interim}-- end compiled\n"
+    )
+
+
 def test_an_edited_function_makes_its_migration_stale(series: Path) -> None:
     write(series / "functions/first.sql", FIRST.replace("…", "…2"))
     done = run(series, "check")
@@ -172,6 +187,22 @@ def pair(series: Path) -> Path:
 
 def test_the_rollback_of_the_other_series_brings_cores_function_back(pair: Path) -> None:
     assert read(pair, "0003.c.rollback.sql") == f"-- begin compiled\n{CORE}-- end compiled\n"
+
+
+def test_the_other_series_carries_a_file_of_cores(pair: Path) -> None:
+    """And goes back to what stood before it, which is core's last."""
+    interim = CORE.replace("core's", "for now")
+    write(pair.parent / "core/interim/third.sql", interim)
+    write(
+        pair.parent / "core/migrations/0003.c.sql",
+        "".join(f"-- begin {folder}/third.sql\n-- end {folder}/third.sql\n" for folder in ("interim", "functions")),
+    )
+    write(pair / "migrations/0002.b.sql", "-- begin interim/third.sql\n-- end interim/third.sql\n")
+    write(pair / "migrations/0002.b.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    assert run(pair).returncode == 0
+    assert interim in read(pair, "0002.b.sql")
+    assert read(pair, "0002.b.rollback.sql") == f"-- begin compiled\n{CORE}-- end compiled\n"
+    assert read(pair, "0003.c.rollback.sql") == f"-- begin compiled\n{interim}-- end compiled\n"
 
 
 def test_the_seam_names_both_halves(pair: Path) -> None:

@@ -19,6 +19,7 @@ BEGIN
             HINT = 'SELECT name FROM budget.budget_status lists them.';
     END IF;
     DELETE FROM budget.postings AS o WHERE o.budget = p_name;
+    PERFORM budget._touch();
     PERFORM budget._note_change(
         'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
     );

@@ -16,16 +16,13 @@ BEGIN
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
         DELETE FROM budget.postings AS o
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-        SELECT
-            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), s.slot,
-            CASE s.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
-            CASE s.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END
+        PERFORM budget._insert_balance(
+            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), b.slots, reconcile.ledger
+        )
         FROM budget.budgets AS b
         CROSS JOIN LATERAL budget._period(
             b.period, reconcile.starts_at, coalesce(b.timezone, v_config.timezone)
         ) AS w
-        CROSS JOIN LATERAL generate_series(0, CASE WHEN b.slots > 1 THEN b.slots ELSE 0 END) AS s (slot)
         WHERE b.name = reconcile.budget;
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;

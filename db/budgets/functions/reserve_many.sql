@@ -7,7 +7,9 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_asked record := budget._requests(p_requests);
+    v_asked record := budget._elements(
+        p_requests, 'p_requests', ARRAY['estimated_cost', 'service_name', 'metadata', 'reservation_id', 'ttl']
+    );
     v_count integer := cardinality(v_asked.postings);
     v_lock_timeout text := budget._begin_decision();
     v_decision record := budget._serialise('advisory', v_asked.postings);

@@ -7,18 +7,20 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_asked record := budget._settlements(p_settlements);
+    v_asked record := budget._elements(
+        p_settlements, 'p_settlements', ARRAY['actual_cost', 'reservation_id', 'metadata']
+    );
     v_lock_timeout text := budget._begin_write();
-    v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.actuals);
+    v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.amounts);
     v_now timestamptz := budget._now();
     v_config budget._config := budget._read_config();
     v_booked record;
 BEGIN
     FOR v_booked IN
         UPDATE public.cost_tracking AS l
-        SET cost = s.actual, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
-        FROM unnest(v_asked.ids, v_asked.actuals, v_asked.metadata) WITH ORDINALITY AS s (id, actual, metadata, n)
-        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.actuals, v_open, v_now) AS t ON s.n = t.n
+        SET cost = s.amount, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
+        FROM unnest(v_asked.ids, v_asked.postings) WITH ORDINALITY AS s (id, service_name, metadata, created_at, amount, n)
+        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.amounts, v_open, v_now) AS t ON s.n = t.n
         WHERE l.id = s.id AND s.n = ANY (v_open)
         RETURNING l AS hold, t.total
     LOOP

@@ -3,6 +3,12 @@
 
 SET search_path = pg_catalog, pg_temp;
 
+DO $do$
+BEGIN
+    PERFORM budget._note_found();
+END
+$do$;
+
 CREATE TABLE IF NOT EXISTS budget.budgets (
     name text PRIMARY KEY,
     dimension text NOT NULL,
@@ -110,27 +116,14 @@ INSERT INTO budget.budgets (name, dimension, member, period)
 VALUES ('daily', '*', '*', 'day')
 ON CONFLICT (name) DO NOTHING;
 
--- Default privileges may have given them away.
-DO $do$
-DECLARE
-    v_grant record;
-BEGIN
-    FOR v_grant IN
-        SELECT c.oid::regclass AS table_name, a.grantee
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.oid IN ('budget.budgets'::regclass, 'budget.balances'::regclass, 'budget.postings'::regclass)
-            AND a.grantee <> c.relowner
-    LOOP
-        EXECUTE format(
-            'REVOKE ALL ON %s FROM %s',
-            v_grant.table_name,
-            CASE v_grant.grantee WHEN 0 THEN 'PUBLIC' ELSE v_grant.grantee::regrole::text END
-        );
-    END LOOP;
-END
-$do$;
+REVOKE ALL ON budget.budgets, budget.balances, budget.postings FROM PUBLIC;
 
 GRANT SELECT ON budget.budgets TO budget_admin, budget_reader;
+
+DO $do$
+BEGIN
+    PERFORM budget._keep_found();
+END
+$do$;
 
 RESET search_path;

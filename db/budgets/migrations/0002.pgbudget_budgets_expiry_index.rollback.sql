@@ -9,7 +9,7 @@ BEGIN
 END
 $do$;
 
--- begin functions/_internal/_serialise.sql
+-- begin compiled
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
 CREATE OR REPLACE FUNCTION budget._serialise(
@@ -46,6 +46,6 @@ COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 ''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
 it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
--- end functions/_internal/_serialise.sql
+-- end compiled
 
 RESET search_path;

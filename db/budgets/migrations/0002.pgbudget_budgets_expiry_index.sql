@@ -4,6 +4,12 @@
 
 SET search_path = pg_catalog, pg_temp;
 
+DO $do$
+BEGIN
+    PERFORM budget._note_found();
+END
+$do$;
+
 -- A build that was cut short leaves an invalid index behind, which IF NOT EXISTS would take for the real one.
 DO $do$
 BEGIN
@@ -15,11 +21,14 @@ $do$;
 
 DROP INDEX CONCURRENTLY IF EXISTS public.budget_expiry_idx_cut_short;
 
--- Until the takeover, both variants serialise on the advisory lock: who waits for a table lock holds a snapshot, for which
--- CREATE INDEX CONCURRENTLY waits in turn. Those that had begun are let through first.
+-- Until the takeover decisions serialise as at core's own index. Those that had begun are let through first.
+-- begin interim/_serialise.sql
+-- While an index of the ledger is built or dropped, both variants serialise on the advisory lock: who waits for a table
+-- lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The advisory lock comes first here: without
+-- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
-    p_postings budget._posting [],
+    p_postings budget._posting[],
     OUT decided_at timestamptz,
     OUT config budget._config
 )
@@ -28,12 +37,19 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     decided_at := budget._now();
     config := budget._require_config();
 END
 $function$;
+
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
+'Takes the transaction-level advisory lock 8099550711184319860 and ROW EXCLUSIVE on the ledger, whatever p_lock says,
+until the end of the transaction. Returns the instant of the decision and the limits in force, both read under the locks.
+Errors: PB005; 55P03.';
+-- end interim/_serialise.sql
 
 DO $do$
 BEGIN
@@ -43,5 +59,11 @@ $do$;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS budget_expiry_idx ON public.cost_tracking (expires_at)
 WHERE expires_at IS NOT NULL;
+
+DO $do$
+BEGIN
+    PERFORM budget._keep_found();
+END
+$do$;
 
 RESET search_path;

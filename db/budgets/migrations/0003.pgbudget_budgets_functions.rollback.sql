@@ -20,17 +20,15 @@ DROP FUNCTION IF EXISTS budget.reconcile();
 
 DROP FUNCTION IF EXISTS budget.drop_budget(text);
 
-DROP FUNCTION IF EXISTS budget.set_budget( text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz );
+DROP FUNCTION IF EXISTS budget.set_budget(text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz);
 
 DROP FUNCTION IF EXISTS budget._lock_holds(uuid[], numeric[]);
 
-DROP FUNCTION IF EXISTS budget._settlements(jsonb);
-
 DROP FUNCTION IF EXISTS budget._admit_all(budget._config, timestamptz, budget._posting[], uuid[], interval[]);
 
-DROP FUNCTION IF EXISTS budget._requests(jsonb);
+DROP FUNCTION IF EXISTS budget._elements(jsonb, text, text[]);
 
 DROP FUNCTION IF EXISTS budget._batch(jsonb, text, text[]);
 
@@ -54,15 +52,21 @@ DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
+DROP FUNCTION IF EXISTS budget._lapsed(text, text, timestamptz, timestamptz, timestamptz);
+
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
 DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
+
+DROP FUNCTION IF EXISTS budget._reclaim(timestamptz);
 
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
 DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
+
+DROP FUNCTION IF EXISTS budget._insert_balance(text, text, timestamptz, timestamptz, integer, numeric);
 
 DROP FUNCTION IF EXISTS budget._unopened(text, text, text, timestamptz, timestamptz);
 

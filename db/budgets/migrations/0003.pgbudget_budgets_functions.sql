@@ -3,18 +3,9 @@
 
 SET search_path = pg_catalog, pg_temp;
 
--- What default privileges give away on the objects created here is taken back at the end, as in core.
 DO $do$
 BEGIN
-    PERFORM set_config('pgbudget.found', array(
-        SELECT p.oid
-        FROM pg_proc AS p
-        WHERE
-            p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_budget_standing', '_drift', '_escalated', '_reading', '_window'))
-        UNION ALL
-        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
-    )::text, false);
+    PERFORM budget._note_found();
 END
 $do$;
 
@@ -217,10 +208,15 @@ COMMENT ON FUNCTION budget._unopened(text, text, text, timestamptz, timestamptz)
 'What the ledger rows of a member come to in a window whose balance nobody has opened, or that was pruned.';
 -- end functions/_internal/_unopened.sql
 
--- begin functions/_internal/_open_balance.sql
--- In one statement, and so in one snapshot: a ledger row and its posting are committed together, seen together, and
--- counted once.
-CREATE OR REPLACE FUNCTION budget._open_balance(p_match budget._match)
+-- begin functions/_internal/_insert_balance.sql
+CREATE OR REPLACE FUNCTION budget._insert_balance(
+    p_budget text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_slots integer,
+    p_amount numeric
+)
 RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
@@ -228,21 +224,39 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-    SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, 0, t.amount, -t.amount
-    FROM (
-        SELECT
-            budget._unopened(p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
-            - budget._posted(p_match.budget, p_match.member, p_match.starts_at) AS amount
-    ) AS t
+    VALUES (p_budget, p_member, p_starts_at, p_ends_at, 0, p_amount, -p_amount)
     ON CONFLICT (budget, member, starts_at, slot) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot)
-    SELECT p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, s.slot
-    FROM generate_series(1, p_match.slots) AS s (slot)
-    WHERE p_match.slots > 1;
+    SELECT p_budget, p_member, p_starts_at, p_ends_at, s.slot
+    FROM generate_series(1, p_slots) AS s (slot)
+    WHERE p_slots > 1;
     RETURN true;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._insert_balance(text, text, timestamptz, timestamptz, integer, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._insert_balance(text, text, timestamptz, timestamptz, integer, numeric) IS
+'Inserts the rows of a balance: all of it in slot 0, and no room in any slot yet. False when it is there.';
+-- end functions/_internal/_insert_balance.sql
+
+-- begin functions/_internal/_open_balance.sql
+-- The ledger and its postings are read in one snapshot: a row and its posting are committed together, seen together,
+-- and counted once.
+CREATE OR REPLACE FUNCTION budget._open_balance(p_match budget._match)
+RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN budget._insert_balance(
+        p_match.budget, p_match.member, p_match.starts_at, p_match.ends_at, p_match.slots,
+        budget._unopened(p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at)
+        - budget._posted(p_match.budget, p_match.member, p_match.starts_at)
+    );
 END
 $function$;
 
@@ -325,6 +339,37 @@ REVOKE ALL ON FUNCTION budget._spread_room(budget._match) FROM PUBLIC;
 COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
 -- end functions/_internal/_spread_room.sql
+
+-- begin functions/_internal/_reclaim.sql
+-- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest alone
+-- is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to it.
+CREATE OR REPLACE FUNCTION budget._reclaim(p_now timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $function$
+DECLARE
+    c_few CONSTANT integer := 100;
+BEGIN
+    IF p_now >= (SELECT min(l.expires_at) FROM public.cost_tracking AS l)
+        AND c_few < (
+            SELECT count(*)
+            FROM (
+                SELECT FROM public.cost_tracking AS l WHERE l.expires_at <= p_now ORDER BY l.expires_at LIMIT c_few + 1
+            ) AS t
+        )
+    THEN
+        PERFORM budget.expire(1000);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._reclaim(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._reclaim(timestamptz) IS
+'Marks holds expired when more than a few have lapsed at p_now.';
+-- end functions/_internal/_reclaim.sql
 
 -- begin functions/_internal/_take_room.sql
 CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
@@ -440,8 +485,44 @@ room enough, or all of them (p_whole). False when the own slot has too little ro
 the caller then gives back what it locked, and locks all.';
 -- end functions/_internal/_lock_balance.sql
 
+-- begin functions/_internal/_lapsed.sql
+-- By their expiry: few have lapsed and are not marked, where the planner takes a third of all holds for that.
+CREATE OR REPLACE FUNCTION budget._lapsed(
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_now timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $function$
+BEGIN
+    RETURN coalesce(sum(l.cost), 0)
+    FROM (
+        SELECT l.service_name, l.metadata, l.created_at, l.cost
+        FROM public.cost_tracking AS l
+        WHERE l.expires_at <= p_now
+        OFFSET 0
+    ) AS l
+    WHERE
+        l.created_at >= p_starts_at
+        AND l.created_at < p_ends_at
+        AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lapsed(text, text, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lapsed(text, text, timestamptz, timestamptz, timestamptz) IS
+'What the holds of a member in a window come to that have lapsed at p_now and are not marked expired yet.';
+-- end functions/_internal/_lapsed.sql
+
 -- begin functions/_internal/_balance.sql
--- A hold that has lapsed counts nowhere, marked or not; those that are not are few, and found by their expiry.
+-- A hold that has lapsed counts nowhere, marked or not. Mostly there is none that is not marked yet.
 CREATE OR REPLACE FUNCTION budget._balance(
     p_config budget._config,
     p_budget text,
@@ -457,32 +538,27 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_amount numeric := sum(b.amount)
-        FROM budget.balances AS b
-        WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
-    v_lapsed numeric;
+    v_amount numeric;
+    v_posted numeric;
+    v_first_expiry timestamptz;
 BEGIN
+    SELECT
+        (
+            SELECT sum(b.amount)
+            FROM budget.balances AS b
+            WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at
+        ),
+        budget._posted(p_budget, p_member, p_starts_at),
+        (SELECT min(l.expires_at) FROM public.cost_tracking AS l)
+    INTO v_amount, v_posted, v_first_expiry;
     -- A window in which nobody has asked yet, or that was pruned.
-    IF v_amount IS NULL THEN
-        v_amount := budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
-    ELSE
-        v_amount := v_amount + budget._posted(p_budget, p_member, p_starts_at);
+    v_amount := coalesce(
+        v_amount + v_posted, budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at)
+    );
+    IF v_first_expiry <= p_now AND p_config.on_expiry = 'release' THEN
+        v_amount := v_amount - budget._lapsed(p_dimension, p_member, p_starts_at, p_ends_at, p_now);
     END IF;
-    IF p_config.on_expiry = 'release' THEN
-        -- By their expiry alone: the rows of the window are many.
-        WITH lapsed AS MATERIALIZED (
-            SELECT l.service_name, l.metadata, l.created_at, l.cost FROM public.cost_tracking AS l WHERE l.expires_at <= p_now
-        )
-
-        SELECT sum(l.cost)
-        INTO v_lapsed
-        FROM lapsed AS l
-        WHERE
-            l.created_at >= p_starts_at
-            AND l.created_at < p_ends_at
-            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
-    END IF;
-    RETURN v_amount - coalesce(v_lapsed, 0);
+    RETURN v_amount;
 END
 $function$;
 
@@ -620,6 +696,8 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 BEGIN
+    -- An older snapshot would leave those behind that came since.
+    PERFORM budget._end_write(budget._begin_decision());
     DELETE FROM budget.balances;
     DELETE FROM budget.postings;
     RETURN NULL;
@@ -627,7 +705,8 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
-COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows.';
+COMMENT ON FUNCTION budget._forget_balances() IS
+'Trigger on TRUNCATE of the ledger: an empty one has empty windows. Errors: PB001 at any level but READ COMMITTED.';
 -- end functions/_internal/_forget_balances.sql
 
 -- begin functions/_internal/_lock_ledger.sql
@@ -682,11 +761,7 @@ DECLARE
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
     DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-    SELECT
-        p_budget, c.member, c.starts_at, c.ends_at, s.slot,
-        CASE s.slot WHEN 0 THEN c.amount ELSE 0 END,
-        CASE s.slot WHEN 0 THEN -c.amount ELSE 0 END
+    PERFORM budget._insert_balance(p_budget, c.member, c.starts_at, c.ends_at, c.slots, c.amount)
     FROM (
         SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
         FROM budget.budgets AS b
@@ -707,8 +782,7 @@ BEGIN
             AND isfinite(l.created_at)
             AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
-    ) AS c
-    CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
+    ) AS c;
     UPDATE budget.budgets AS b SET counted_from = v_now WHERE b.name = p_budget;
 END
 $function$;
@@ -949,11 +1023,16 @@ COMMENT ON FUNCTION budget._batch(jsonb, text, text[]) IS
 'The elements of a batch in their order: objects of which no key is unknown. Errors: 22023.';
 -- end functions/_internal/_batch.sql
 
--- begin functions/_internal/_requests.sql
-CREATE OR REPLACE FUNCTION budget._requests(
-    p_requests jsonb,
-    OUT postings budget._posting[],
+-- begin functions/_internal/_elements.sql
+-- A request has the arguments of budget.reserve, a settlement those of budget.settle: no service, and an id that is
+-- there.
+CREATE OR REPLACE FUNCTION budget._elements(
+    p_elements jsonb,
+    p_argument text,
+    p_keys text[],
     OUT ids uuid[],
+    OUT amounts numeric[],
+    OUT postings budget._posting[],
     OUT ttls interval[]
 )
 LANGUAGE plpgsql
@@ -961,32 +1040,31 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_request jsonb;
+    c_cost CONSTANT text := p_keys[1];
+    c_is_request CONSTANT boolean := 'service_name' = ANY (p_keys);
+    v_element jsonb;
     v_n integer := 0;
     v_detail text;
     v_hint text;
 BEGIN
+    ids := '{}';
     postings := '{}';
-    FOR v_request IN
-        SELECT b.*
-        FROM budget._batch(
-            p_requests, 'p_requests', ARRAY['estimated_cost', 'service_name', 'metadata', 'reservation_id', 'ttl']
-        ) AS b
-    LOOP
+    FOR v_element IN SELECT b.* FROM budget._batch(p_elements, p_argument, p_keys) AS b LOOP
         v_n := v_n + 1;
-        IF jsonb_typeof(v_request -> 'service_name') NOT IN ('string', 'null') THEN
+        IF jsonb_typeof(v_element -> 'service_name') NOT IN ('string', 'null') THEN
             RAISE EXCEPTION 'service_name must be text'
-                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_request -> 'service_name'));
+                USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_element -> 'service_name'));
         END IF;
+        amounts[v_n] := budget._money((v_element ->> c_cost)::numeric, c_cost);
         postings[v_n] := ROW(
-            budget._service_name(v_request ->> 'service_name'),
-            budget._metadata(nullif(v_request -> 'metadata', 'null')),
+            CASE WHEN c_is_request THEN budget._service_name(v_element ->> 'service_name') END,
+            budget._metadata(nullif(v_element -> 'metadata', 'null')),
             NULL,
-            budget._money((v_request ->> 'estimated_cost')::numeric, 'estimated_cost')
+            amounts[v_n]
         )::budget._posting;
-        ids[v_n] := coalesce((v_request ->> 'reservation_id')::uuid, gen_random_uuid());
+        ids[v_n] := coalesce((v_element ->> 'reservation_id')::uuid, CASE WHEN c_is_request THEN gen_random_uuid() END);
         ttls[v_n] := CASE
-            WHEN v_request ->> 'ttl' IS NOT NULL THEN budget._ttl((v_request ->> 'ttl')::interval)
+            WHEN v_element ->> 'ttl' IS NOT NULL THEN budget._ttl((v_element ->> 'ttl')::interval)
         END;
     END LOOP;
 EXCEPTION
@@ -995,14 +1073,15 @@ EXCEPTION
         IF v_n = 0 THEN
             RAISE;
         END IF;
-        PERFORM budget._element_error(format('p_requests -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+        PERFORM budget._element_error(format('%s -> %s', p_argument, v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._requests(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._requests(jsonb) IS
-'The requests of a batch, checked as budget.reserve checks its arguments; each has an id. Errors: 22023, 22003.';
--- end functions/_internal/_requests.sql
+REVOKE ALL ON FUNCTION budget._elements(jsonb, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._elements(jsonb, text, text[]) IS
+'The requests or settlements of a batch, their amount under the first of p_keys, checked as the function for one checks
+its arguments. A request has an id. Errors: 22023, 22003, with the place of the element in the detail.';
+-- end functions/_internal/_elements.sql
 
 -- begin functions/_internal/_admit_all.sql
 -- What is granted one after another is granted at once where all of it fits: then no part of it can be refused.
@@ -1049,7 +1128,7 @@ BEGIN
             r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
             p_now + coalesce(r.ttl, p_config.reservation_ttl)
         FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
-        ORDER BY r.n -- two that repeat one batch at a time meet at its first id
+        ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
         ON CONFLICT (id) DO NOTHING;
         GET DIAGNOSTICS v_held = ROW_COUNT;
         IF v_held < cardinality(p_ids) THEN
@@ -1087,47 +1166,6 @@ COMMENT ON FUNCTION budget._admit_all(budget._config, timestamptz, budget._posti
 'Grants requests as if they came one after another, under the decision lock, if all of them fit and none is a repeat.
 No rows, and nothing done, when not.';
 -- end functions/_internal/_admit_all.sql
-
--- begin functions/_internal/_settlements.sql
-CREATE OR REPLACE FUNCTION budget._settlements(
-    p_settlements jsonb,
-    OUT ids uuid[],
-    OUT actuals numeric[],
-    OUT metadata jsonb[]
-)
-LANGUAGE plpgsql
-IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-    v_settlement jsonb;
-    v_n integer := 0;
-    v_detail text;
-    v_hint text;
-BEGIN
-    ids := '{}';
-    FOR v_settlement IN
-        SELECT b.* FROM budget._batch(p_settlements, 'p_settlements', ARRAY['reservation_id', 'actual_cost', 'metadata']) AS b
-    LOOP
-        v_n := v_n + 1;
-        actuals[v_n] := budget._money((v_settlement ->> 'actual_cost')::numeric, 'actual_cost');
-        metadata[v_n] := budget._metadata(nullif(v_settlement -> 'metadata', 'null'));
-        ids[v_n] := (v_settlement ->> 'reservation_id')::uuid;
-    END LOOP;
-EXCEPTION
-    WHEN data_exception THEN
-        GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
-        IF v_n = 0 THEN
-            RAISE;
-        END IF;
-        PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._settlements(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._settlements(jsonb) IS
-'The settlements of a batch, checked as budget.settle checks its arguments. Errors: 22023, 22003.';
--- end functions/_internal/_settlements.sql
 
 -- begin functions/_internal/_lock_holds.sql
 -- In the order of their ids: two batches of the same holds wait for each other, and never both ways.
@@ -1383,6 +1421,7 @@ BEGIN
             HINT = 'SELECT name FROM budget.budget_status lists them.';
     END IF;
     DELETE FROM budget.postings AS o WHERE o.budget = p_name;
+    PERFORM budget._touch();
     PERFORM budget._note_change(
         'budget_dropped', format('Budget %s was dropped.', p_name), to_jsonb(v_budget)::text, NULL
     );
@@ -1421,16 +1460,13 @@ BEGIN
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
         DELETE FROM budget.postings AS o
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-        SELECT
-            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), s.slot,
-            CASE s.slot WHEN 0 THEN reconcile.ledger ELSE 0 END,
-            CASE s.slot WHEN 0 THEN -reconcile.ledger ELSE 0 END
+        PERFORM budget._insert_balance(
+            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), b.slots, reconcile.ledger
+        )
         FROM budget.budgets AS b
         CROSS JOIN LATERAL budget._period(
             b.period, reconcile.starts_at, coalesce(b.timezone, v_config.timezone)
         ) AS w
-        CROSS JOIN LATERAL generate_series(0, CASE WHEN b.slots > 1 THEN b.slots ELSE 0 END) AS s (slot)
         WHERE b.name = reconcile.budget;
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;
@@ -1509,7 +1545,9 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_asked record := budget._requests(p_requests);
+    v_asked record := budget._elements(
+        p_requests, 'p_requests', ARRAY['estimated_cost', 'service_name', 'metadata', 'reservation_id', 'ttl']
+    );
     v_count integer := cardinality(v_asked.postings);
     v_lock_timeout text := budget._begin_decision();
     v_decision record := budget._serialise('advisory', v_asked.postings);
@@ -1575,18 +1613,20 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_asked record := budget._settlements(p_settlements);
+    v_asked record := budget._elements(
+        p_settlements, 'p_settlements', ARRAY['actual_cost', 'reservation_id', 'metadata']
+    );
     v_lock_timeout text := budget._begin_write();
-    v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.actuals);
+    v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.amounts);
     v_now timestamptz := budget._now();
     v_config budget._config := budget._read_config();
     v_booked record;
 BEGIN
     FOR v_booked IN
         UPDATE public.cost_tracking AS l
-        SET cost = s.actual, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
-        FROM unnest(v_asked.ids, v_asked.actuals, v_asked.metadata) WITH ORDINALITY AS s (id, actual, metadata, n)
-        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.actuals, v_open, v_now) AS t ON s.n = t.n
+        SET cost = s.amount, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
+        FROM unnest(v_asked.ids, v_asked.postings) WITH ORDINALITY AS s (id, service_name, metadata, created_at, amount, n)
+        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.amounts, v_open, v_now) AS t ON s.n = t.n
         WHERE l.id = s.id AND s.n = ANY (v_open)
         RETURNING l AS hold, t.total
     LOOP
@@ -1647,32 +1687,8 @@ is that in force: a temporary raise is in it, and shown by raised_by and raised_
 -- end views/budget_status.sql
 
 DO $do$
-DECLARE
-    c_found CONSTANT oid[] := current_setting('pgbudget.found');
-    v_grant record;
 BEGIN
-    FOR v_grant IN
-        SELECT p.oid::regprocedure AS function_name, a.grantee::regrole AS grantee
-        FROM pg_proc AS p, aclexplode(p.proacl) AS a
-        WHERE
-            p.pronamespace = 'budget'::regnamespace
-            AND (p.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
-            AND a.grantee NOT IN (
-                0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
-            )
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', v_grant.function_name, v_grant.grantee);
-    END LOOP;
-    FOR v_grant IN
-        SELECT c.oid::regclass AS view_name, a.grantee::regrole AS grantee
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.relnamespace = 'budget'::regnamespace
-            AND (c.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
-            AND a.grantee NOT IN (0, c.relowner, 'budget_admin'::regrole, 'budget_reader'::regrole)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
-    END LOOP;
+    PERFORM budget._keep_found();
 END
 $do$;
 

@@ -71,7 +71,7 @@ BEGIN
         v_freed := budget._freed(
             v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
-        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
         v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
     END IF;
     RETURN v_verdict;
@@ -85,8 +85,9 @@ COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, times
 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
 own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
 
--- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
--- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
+-- While an index of the ledger is built or dropped, both variants serialise on the advisory lock: who waits for a table
+-- lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The advisory lock comes first here: without
+-- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
     p_postings budget._posting[],
@@ -98,49 +99,19 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF p_lock = 'table' THEN
-        LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
-    ELSE
-        LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-        PERFORM pg_advisory_xact_lock(8099550711184319860);
-    END IF;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     decided_at := budget._now();
     config := budget._require_config();
-EXCEPTION
-    WHEN lock_not_available THEN
-        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
-            USING ERRCODE = '55P03',
-            DETAIL = format('Waited for the %s lock of the ledger public.cost_tracking.', p_lock),
-            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
-'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
-it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
+'Takes the transaction-level advisory lock 8099550711184319860 and ROW EXCLUSIVE on the ledger, whatever p_lock says,
+until the end of the transaction. Returns the instant of the decision and the limits in force, both read under the locks.
+Errors: PB005; 55P03.';
 -- end compiled
-
--- As before the takeover: both variants serialise on the advisory lock until the index is gone.
-CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text,
-    p_postings budget._posting [],
-    OUT decided_at timestamptz,
-    OUT config budget._config
-)
-LANGUAGE plpgsql
-VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-    PERFORM pg_advisory_xact_lock(8099550711184319860);
-    decided_at := budget._now();
-    config := budget._require_config();
-END
-$function$;
 
 DO $do$
 BEGIN
@@ -150,6 +121,9 @@ BEGIN
     DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_truncate ON public.cost_tracking;
+    -- Calls that wait here had begun to decide by balances, which nobody keeps from here on: one after the other, then,
+    -- by the ledger.
+    UPDATE budget.budgets AS b SET slots = 1 WHERE b.name = 'daily';
 END
 $do$;
 

@@ -37,7 +37,7 @@ $do$;
 -- begin functions/_internal/_serialise.sql
 -- Each balance that a decision depends on is locked, in one order. The advisory lock is shared among these decisions;
 -- it keeps out a call of the core series that was under way when this one was applied, and the other way round. A try
--- that found no room in its own slots, or waited while the limits changed or into the next window, gives them back.
+-- that found no room in its own slots, or waited while a limit changed or into the next window, gives them back.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
     p_postings budget._posting[],
@@ -53,18 +53,14 @@ DECLARE
     v_before budget._config;
     v_match budget._match;
     v_whole text[] := '{}';
+    v_matched_at timestamptz;
     v_ends_at timestamptz;
+    v_has_shares boolean;
 BEGIN
     decided_at := budget._now();
-    -- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. Not where a
-    -- hold is extended: it may be one of them.
-    IF p_postings[1].created_at IS NULL AND 100 < (
-        SELECT count(*)
-        FROM (
-            SELECT FROM public.cost_tracking AS l WHERE l.expires_at <= decided_at ORDER BY l.expires_at LIMIT 101
-        ) AS t
-    ) THEN
-        PERFORM budget.expire(1000);
+    -- Not where a hold is extended: it may be one of those that have lapsed.
+    IF p_postings[1].created_at IS NULL THEN
+        PERFORM budget._reclaim(decided_at);
     END IF;
     LOOP
         BEGIN
@@ -72,7 +68,9 @@ BEGIN
             PERFORM pg_advisory_xact_lock_shared(8099550711184319860);
             v_before := budget._require_config();
             decided_at := budget._now();
+            v_matched_at := decided_at;
             v_ends_at := 'infinity';
+            v_has_shares := false;
             FOR v_match IN SELECT m.* FROM budget._matching(v_before, p_postings, decided_at) AS m LOOP
                 IF NOT budget._lock_balance(
                     v_match,
@@ -83,11 +81,19 @@ BEGIN
                     RAISE EXCEPTION USING ERRCODE = 'PB099';
                 END IF;
                 v_ends_at := least(v_ends_at, v_match.ends_at);
+                v_has_shares := v_has_shares OR (v_match.slots > 1 AND v_match.budget <> 'daily');
             END LOOP;
             decided_at := budget._now();
             config := budget._require_config();
             IF config IS DISTINCT FROM v_before
                 OR (p_postings[1].created_at IS NULL AND decided_at >= v_ends_at)
+                -- Several may each have found room of a raise in their own slots.
+                OR (
+                    v_has_shares
+                    AND EXISTS (
+                        SELECT FROM budget.budgets AS b WHERE b.extra_until > v_matched_at AND b.extra_until <= decided_at
+                    )
+                )
             THEN
                 RAISE EXCEPTION USING ERRCODE = 'PB099';
             END IF;
@@ -175,7 +181,7 @@ BEGIN
                 v_missing, p_now, v_match.starts_at, v_match.ends_at, p_hold.id, p_config.on_expiry,
                 v_match.dimension, v_match.member
             );
-            v_one.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+            v_one.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
             v_one.retry_at := least(v_one.resets_at, v_freed.enough_at);
         END IF;
 

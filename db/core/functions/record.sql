@@ -53,6 +53,11 @@ BEGIN
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
+    IF v_row.id IS NULL THEN
+        -- The row that had the id was deleted in between: it is free again.
+        RETURN QUERY SELECT r.* FROM budget.record(v_actual, v_service_name, v_metadata, v_id) AS r;
+        RETURN;
+    END IF;
     RETURN NEXT budget._outcome(v_row);
 END
 $function$;

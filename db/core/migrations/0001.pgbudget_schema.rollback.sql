@@ -5,6 +5,10 @@ SET search_path = pg_catalog, pg_temp;
 -- begin compiled
 DROP FUNCTION IF EXISTS budget._preflight();
 
+DROP FUNCTION IF EXISTS budget._keep_found();
+
+DROP FUNCTION IF EXISTS budget._note_found();
+
 DROP FUNCTION IF EXISTS budget._lock_table(text, text);
 -- end compiled
 

@@ -167,6 +167,102 @@ COMMENT ON FUNCTION budget._lock_table(text, text) IS
 pgbudget.lock_patience (30s). Errors: 55P03.';
 -- end functions/_internal/_lock_table.sql
 
+-- begin functions/_internal/_note_found.sql
+-- The rights of what is here already are those that its DBA wants. Internal functions are for nobody, except what the
+-- views call.
+CREATE OR REPLACE FUNCTION budget._note_found()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM set_config('pgbudget.found', array(
+        SELECT p.oid
+        FROM pg_proc AS p
+        WHERE
+            p.pronamespace = 'budget'::regnamespace
+            AND (
+                NOT starts_with(p.proname, '_')
+                OR EXISTS (
+                    SELECT
+                    FROM pg_depend AS d
+                    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+                )
+            )
+        UNION ALL
+        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
+    )::text, false);
+    -- Where the triggers of the series budgets keep balances, decisions read them, and go on doing so.
+    PERFORM set_config('pgbudget.in_force', coalesce((
+        SELECT
+            string_agg(
+                format(
+                    '%s; COMMENT ON FUNCTION %s IS %L;',
+                    pg_get_functiondef(p.oid), p.oid::regprocedure, obj_description(p.oid, 'pg_proc')
+                ),
+                ' '
+            )
+        FROM pg_proc AS p
+        WHERE
+            p.pronamespace = 'budget'::regnamespace
+            AND p.proname IN ('_serialise', '_headroom', '_drift')
+            AND EXISTS (
+                SELECT
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = to_regclass('public.cost_tracking') AND t.tgname = 'budget_post_insert'
+            )
+    ), ''), false);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._note_found() FROM PUBLIC;
+COMMENT ON FUNCTION budget._note_found() IS
+'For migrations, which may run again, before they create anything: notes what budget._keep_found is to keep.';
+-- end functions/_internal/_note_found.sql
+
+-- begin functions/_internal/_keep_found.sql
+CREATE OR REPLACE FUNCTION budget._keep_found()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_found CONSTANT oid[] := current_setting('pgbudget.found')::oid[];
+    v_given record;
+BEGIN
+    IF current_setting('pgbudget.in_force') <> '' THEN
+        EXECUTE current_setting('pgbudget.in_force');
+    END IF;
+    FOR v_given IN
+        SELECT o.name, a.grantee::regrole AS grantee
+        FROM (
+            SELECT 'FUNCTION ' || p.oid::regprocedure AS name, p.oid, p.proowner AS owner, p.proacl AS acl
+            FROM pg_proc AS p
+            WHERE p.pronamespace = 'budget'::regnamespace
+            UNION ALL
+            SELECT c.oid::regclass::text, c.oid, c.relowner, c.relacl
+            FROM pg_class AS c
+            WHERE c.relnamespace = 'budget'::regnamespace
+        ) AS o
+        CROSS JOIN LATERAL aclexplode(o.acl) AS a
+        WHERE
+            (o.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
+            AND a.grantee NOT IN (0, o.owner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', v_given.name, v_given.grantee);
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._keep_found() FROM PUBLIC;
+COMMENT ON FUNCTION budget._keep_found() IS
+'For migrations, at their end, in the session of budget._note_found. What a later series had put in the place of
+functions of core is in force again. Of what was created since, others lose what default privileges gave them, and anon
+loses every right on all functions, views and tables of the schema budget.';
+-- end functions/_internal/_keep_found.sql
+
 -- begin functions/_internal/_preflight.sql
 -- What stands in the way of taking over the tables that are there. It only reads, and needs nothing but the schema
 -- budget, so that it can be asked before anything is changed.

@@ -118,7 +118,7 @@ DROP FUNCTION IF EXISTS budget._reserve(text, numeric, text, jsonb, uuid, interv
 
 DROP FUNCTION IF EXISTS budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid);
 
-DROP FUNCTION IF EXISTS budget._escalate_refusal( budget._config, budget.verdict, numeric, text, timestamptz, uuid );
+DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._config, budget.verdict, numeric, text, timestamptz, uuid);
 
 DROP FUNCTION IF EXISTS budget._escalate_caps(budget._config, numeric, timestamptz);
 
@@ -136,7 +136,7 @@ DROP FUNCTION IF EXISTS budget._decide(budget._config, numeric, text, jsonb, tim
 
 DROP FUNCTION IF EXISTS budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._freed( numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text );
+DROP FUNCTION IF EXISTS budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text);
 
 DROP FUNCTION IF EXISTS budget._request(jsonb);
 

@@ -4,19 +4,9 @@
 
 SET search_path = pg_catalog, pg_temp;
 
--- What is here already has the rights that its DBA wants. What is made below has those that default privileges give, and
--- loses them at the end; so does every internal function, which is for nobody, except what the views call.
 DO $do$
 BEGIN
-    PERFORM set_config('pgbudget.found', array(
-        SELECT p.oid
-        FROM pg_proc AS p
-        WHERE
-            p.pronamespace = 'budget'::regnamespace
-            AND (NOT starts_with(p.proname, '_') OR p.proname IN ('_drift', '_escalated', '_reading', '_window'))
-        UNION ALL
-        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
-    )::text, false);
+    PERFORM budget._note_found();
 END
 $do$;
 
@@ -484,9 +474,10 @@ REVOKE ALL ON FUNCTION budget._end_write(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeout back.';
 -- end functions/_internal/_end_write.sql
 
--- begin functions/_internal/_serialise.sql
--- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
--- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
+-- begin interim/_serialise.sql
+-- While an index of the ledger is built or dropped, both variants serialise on the advisory lock: who waits for a table
+-- lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The advisory lock comes first here: without
+-- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
     p_postings budget._posting[],
@@ -498,30 +489,19 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF p_lock = 'table' THEN
-        LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
-    ELSE
-        LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-        PERFORM pg_advisory_xact_lock(8099550711184319860);
-    END IF;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
     decided_at := budget._now();
     config := budget._require_config();
-EXCEPTION
-    WHEN lock_not_available THEN
-        RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
-            USING ERRCODE = '55P03',
-            DETAIL = format('Waited for the %s lock of the ledger public.cost_tracking.', p_lock),
-            HINT = 'Nothing was reserved; try again. pg_blocking_pids() names the session that holds the lock.';
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
-'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
-''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
-instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
-it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
--- end functions/_internal/_serialise.sql
+'Takes the transaction-level advisory lock 8099550711184319860 and ROW EXCLUSIVE on the ledger, whatever p_lock says,
+until the end of the transaction. Returns the instant of the decision and the limits in force, both read under the locks.
+Errors: PB005; 55P03.';
+-- end interim/_serialise.sql
 
 -- begin functions/_internal/_counted.sql
 CREATE OR REPLACE FUNCTION budget._counted(p_config budget._config, p_now timestamptz, p_row public.cost_tracking)
@@ -586,7 +566,9 @@ COMMENT ON FUNCTION budget._request(jsonb) IS
 -- end functions/_internal/_request.sql
 
 -- begin functions/_internal/_freed.sql
--- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds.
+-- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds. They are read in the order
+-- in which they lapse, and no further than to the one that frees enough; an index on that, where there is one, is used
+-- whatever the planner takes the holds to be.
 CREATE OR REPLACE FUNCTION budget._freed(
     p_amount numeric,
     p_now timestamptz,
@@ -596,22 +578,22 @@ CREATE OR REPLACE FUNCTION budget._freed(
     p_on_expiry text,
     p_dimension text,
     p_member text,
-    OUT held numeric,
+    OUT is_enough boolean,
     OUT enough_at timestamptz
 )
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_sort = off
 AS $function$
-    SELECT
-        coalesce(max(f.freed), 0),
-        -- A hold that is kept when it lapses frees nothing by lapsing.
-        min(f.expires_at) FILTER (WHERE f.freed >= p_amount AND p_on_expiry = 'release')
-    FROM (
-        SELECT
-            l.expires_at,
-            -- Holds that lapse at one instant are freed together: the frame takes in a row's peers.
-            sum(l.cost) OVER (ORDER BY l.expires_at) AS freed
+DECLARE
+    v_hold record;
+    v_freed numeric := 0;
+BEGIN
+    is_enough := false;
+    FOR v_hold IN
+        SELECT l.expires_at, l.cost
         FROM public.cost_tracking AS l
         WHERE
             l.created_at >= p_starts_at
@@ -619,7 +601,17 @@ AS $function$
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
             AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
-    ) AS f;
+        ORDER BY l.expires_at
+    LOOP
+        v_freed := v_freed + v_hold.cost;
+        IF v_freed >= p_amount THEN
+            is_enough := true;
+            -- A hold that is kept when it lapses frees nothing by lapsing.
+            enough_at := CASE p_on_expiry WHEN 'release' THEN v_hold.expires_at END;
+            RETURN;
+        END IF;
+    END LOOP;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._freed(
@@ -628,8 +620,8 @@ REVOKE ALL ON FUNCTION budget._freed(
 COMMENT ON FUNCTION budget._freed(
     numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
 ) IS
-'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
-lapsed to free the amount; NULL if that never is.';
+'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';
 -- end functions/_internal/_freed.sql
 
 -- begin functions/_internal/_headroom.sql
@@ -684,7 +676,7 @@ BEGIN
         v_freed := budget._freed(
             v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
-        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
         v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
     END IF;
     RETURN v_verdict;
@@ -1078,9 +1070,11 @@ BEGIN
         coalesce(p_reservation_id, gen_random_uuid()), p_estimate, p_service_name, p_metadata, p_now, v_verdict.expires_at
     );
     IF v_verdict.reservation_id IS NULL THEN
-        -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+        -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be free
+        -- again by now.
+        RETURN budget._admit(
+            p_config, p_estimate, p_service_name, p_metadata, p_now, p_reservation_id, p_ttl, p_work_order_id
+        );
     END IF;
     PERFORM budget._escalate_caps(p_config, v_verdict.current_total + p_estimate, p_now);
     RETURN v_verdict;
@@ -1380,6 +1374,9 @@ DECLARE
     v_row public.cost_tracking;
 BEGIN
     SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     IF v_row.metadata ? 'recorded_at'
         AND v_row.cost = p_actual
         AND v_row.service_name = p_service_name
@@ -1399,7 +1396,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) IS
-'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';
 -- end functions/_internal/_recorded.sql
 
 -- begin functions/_internal/_kept_metadata.sql
@@ -2286,6 +2284,11 @@ BEGIN
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
+    IF v_row.id IS NULL THEN
+        -- The row that had the id was deleted in between: it is free again.
+        RETURN QUERY SELECT r.* FROM budget.record(v_actual, v_service_name, v_metadata, v_id) AS r;
+        RETURN;
+    END IF;
     RETURN NEXT budget._outcome(v_row);
 END
 $function$;
@@ -3260,54 +3263,9 @@ COMMENT ON VIEW budget.invariants IS
 'No rows when healthy; else one row for each broken rule and ledger row. Alert on the first row.';
 -- end views/invariants.sql
 
--- Until the day's index stands, both variants serialise on the advisory lock: who waits for a table lock holds a
--- snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. 0007 restores the table lock. The advisory lock comes first
--- here: without the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
-CREATE OR REPLACE FUNCTION budget._serialise(
-    p_lock text,
-    p_postings budget._posting[],
-    OUT decided_at timestamptz,
-    OUT config budget._config
-)
-LANGUAGE plpgsql
-VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    PERFORM pg_advisory_xact_lock(8099550711184319860);
-    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-    decided_at := budget._now();
-    config := budget._require_config();
-END
-$function$;
-
 DO $do$
-DECLARE
-    c_found CONSTANT oid[] := current_setting('pgbudget.found');
-    v_grant record;
 BEGIN
-    FOR v_grant IN
-        SELECT p.oid::regprocedure AS function_name, a.grantee::regrole AS grantee
-        FROM pg_proc AS p, aclexplode(p.proacl) AS a
-        WHERE
-            p.pronamespace = 'budget'::regnamespace
-            AND (p.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
-            AND a.grantee NOT IN (
-                0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
-            )
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', v_grant.function_name, v_grant.grantee);
-    END LOOP;
-    FOR v_grant IN
-        SELECT c.oid::regclass AS view_name, a.grantee::regrole AS grantee
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.relnamespace = 'budget'::regnamespace
-            AND (c.oid <> ALL (c_found) OR a.grantee = to_regrole('anon'))
-            AND a.grantee NOT IN (0, c.relowner, 'budget_reader'::regrole)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', v_grant.view_name, v_grant.grantee);
-    END LOOP;
+    PERFORM budget._keep_found();
 END
 $do$;
 

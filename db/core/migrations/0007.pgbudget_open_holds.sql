@@ -23,6 +23,12 @@ END
 $do$;
 
 -- The index stands: the variant with the table lock takes it from now on.
+DO $do$
+BEGIN
+    PERFORM budget._note_found();
+END
+$do$;
+
 -- begin functions/_internal/_serialise.sql
 -- The two variants exclude each other: the advisory one holds ROW EXCLUSIVE on the ledger, which the table lock of the
 -- other cannot share. The key spells "pgbudget" in ASCII; it is published so that a DBA finds it in pg_locks.
@@ -61,5 +67,11 @@ COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
 instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
 it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 -- end functions/_internal/_serialise.sql
+
+DO $do$
+BEGIN
+    PERFORM budget._keep_found();
+END
+$do$;
 
 RESET search_path;

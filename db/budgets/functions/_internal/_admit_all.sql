@@ -42,7 +42,7 @@ BEGIN
             r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
             p_now + coalesce(r.ttl, p_config.reservation_ttl)
         FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
-        ORDER BY r.n -- two that repeat one batch at a time meet at its first id
+        ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
         ON CONFLICT (id) DO NOTHING;
         GET DIAGNOSTICS v_held = ROW_COUNT;
         IF v_held < cardinality(p_ids) THEN

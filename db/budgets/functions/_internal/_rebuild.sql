@@ -9,11 +9,7 @@ DECLARE
 BEGIN
     DELETE FROM budget.balances AS b WHERE b.budget = p_budget;
     DELETE FROM budget.postings AS o WHERE o.budget = p_budget;
-    INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-    SELECT
-        p_budget, c.member, c.starts_at, c.ends_at, s.slot,
-        CASE s.slot WHEN 0 THEN c.amount ELSE 0 END,
-        CASE s.slot WHEN 0 THEN -c.amount ELSE 0 END
+    PERFORM budget._insert_balance(p_budget, c.member, c.starts_at, c.ends_at, c.slots, c.amount)
     FROM (
         SELECT b.slots, m.member, w.starts_at, w.ends_at, sum(l.cost) AS amount
         FROM budget.budgets AS b
@@ -34,8 +30,7 @@ BEGIN
             AND isfinite(l.created_at)
             AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
-    ) AS c
-    CROSS JOIN LATERAL generate_series(0, CASE WHEN c.slots > 1 THEN c.slots ELSE 0 END) AS s (slot);
+    ) AS c;
     UPDATE budget.budgets AS b SET counted_from = v_now WHERE b.name = p_budget;
 END
 $function$;

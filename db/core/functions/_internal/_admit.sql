@@ -38,9 +38,11 @@ BEGIN
         coalesce(p_reservation_id, gen_random_uuid()), p_estimate, p_service_name, p_metadata, p_now, v_verdict.expires_at
     );
     IF v_verdict.reservation_id IS NULL THEN
-        -- The id was taken between our look and our insert, by a writer that the lock does not keep out.
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+        -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be free
+        -- again by now.
+        RETURN budget._admit(
+            p_config, p_estimate, p_service_name, p_metadata, p_now, p_reservation_id, p_ttl, p_work_order_id
+        );
     END IF;
     PERFORM budget._escalate_caps(p_config, v_verdict.current_total + p_estimate, p_now);
     RETURN v_verdict;

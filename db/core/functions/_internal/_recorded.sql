@@ -8,6 +8,9 @@ DECLARE
     v_row public.cost_tracking;
 BEGIN
     SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     IF v_row.metadata ? 'recorded_at'
         AND v_row.cost = p_actual
         AND v_row.service_name = p_service_name
@@ -27,4 +30,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) IS
-'The spend that was recorded with this id and these arguments before. Errors: PB003 when they differ.';
+'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
+Errors: PB003 when the arguments differ.';

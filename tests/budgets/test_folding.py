@@ -1,0 +1,55 @@
+"""What waits to be folded, and what has lapsed and is not marked, does not pile up under those who only reserve."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.budgets.batches import minutes, reserve_many
+from tests.budgets.standing import drift, set_budget
+from tests.clock import Clock
+from tests.rows import Connection, as_owner, call, one, reserve, spend
+
+
+def marked(connection: Connection) -> int:
+    """The holds that are marked as expired."""
+    query = "SELECT count(*) AS n FROM public.cost_tracking AS l WHERE l.metadata ->> 'type' = 'expired'"
+    with as_owner(connection):
+        count: int = one(connection, query).n
+    return count
+
+
+def lapse(connection: Connection, clock: Clock, holds: int) -> None:
+    request = {"estimated_cost": "0.5", "service_name": "svc", "ttl": minutes(1)}
+    reserve_many(connection, [request] * holds)
+    clock.advance(minutes=1)
+
+
+@pytest.mark.parametrize(("lapsed", "marks"), [(100, 0), (101, 101)])
+def test_more_lapsed_holds_than_a_hundred_are_marked_by_the_next_decision(
+    caller: Connection, clock: Clock, lapsed: int, marks: int
+) -> None:
+    lapse(caller, clock, lapsed)
+    reserve(caller, 100)
+    assert marked(caller) == marks
+
+
+def test_a_lapsed_hold_that_is_extended_is_not_marked_first(caller: Connection, clock: Clock) -> None:
+    held = reserve(caller, 1, p_ttl="1 minute")
+    lapse(caller, clock, 101)
+    assert call(caller, "extend", held, 2).can_proceed
+    assert marked(caller) == 0
+
+
+@pytest.mark.parametrize(("postings", "left"), [(200, 200), (201, 0)])
+def test_what_is_posted_under_a_slot_from_which_nobody_reserves_is_folded_by_others(
+    tx: Connection, clock: Clock, postings: int, left: int
+) -> None:
+    set_budget(tx, "team", 1000, "team", slots=2)
+    reserve(tx, 1, p_metadata={"team": "alpha"})
+    reserve(tx, 0, p_metadata={"team": "alpha"})  # folds that
+    for _ in range(postings):
+        spend(tx, "0.1", metadata={"team": "alpha"})
+    tx.execute("UPDATE budget.postings AS o SET slot = 3 - o.slot WHERE o.budget = 'team'")  # the other session's
+    reserve(tx, 0, p_metadata={"team": "alpha"})
+    assert one(tx, "SELECT count(*) AS n FROM budget.postings AS o WHERE o.budget = 'team'").n == left
+    assert drift(tx) == []
