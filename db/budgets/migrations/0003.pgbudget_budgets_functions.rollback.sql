@@ -52,9 +52,13 @@ DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
+DROP FUNCTION IF EXISTS budget._lapsed(text, text, timestamptz, timestamptz, timestamptz);
+
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
 DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
+
+DROP FUNCTION IF EXISTS budget._reclaim(timestamptz);
 
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 

@@ -340,6 +340,37 @@ COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
 -- end functions/_internal/_spread_room.sql
 
+-- begin functions/_internal/_reclaim.sql
+-- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest alone
+-- is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to it.
+CREATE OR REPLACE FUNCTION budget._reclaim(p_now timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $function$
+DECLARE
+    c_few CONSTANT integer := 100;
+BEGIN
+    IF p_now >= (SELECT min(l.expires_at) FROM public.cost_tracking AS l)
+        AND c_few < (
+            SELECT count(*)
+            FROM (
+                SELECT FROM public.cost_tracking AS l WHERE l.expires_at <= p_now ORDER BY l.expires_at LIMIT c_few + 1
+            ) AS t
+        )
+    THEN
+        PERFORM budget.expire(1000);
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._reclaim(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._reclaim(timestamptz) IS
+'Marks holds expired when more than a few have lapsed at p_now.';
+-- end functions/_internal/_reclaim.sql
+
 -- begin functions/_internal/_take_room.sql
 CREATE OR REPLACE FUNCTION budget._take_room(p_match budget._match, p_needs_room boolean)
 RETURNS boolean
@@ -454,8 +485,44 @@ room enough, or all of them (p_whole). False when the own slot has too little ro
 the caller then gives back what it locked, and locks all.';
 -- end functions/_internal/_lock_balance.sql
 
+-- begin functions/_internal/_lapsed.sql
+-- By their expiry: few have lapsed and are not marked, where the planner takes a third of all holds for that.
+CREATE OR REPLACE FUNCTION budget._lapsed(
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_now timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $function$
+BEGIN
+    RETURN coalesce(sum(l.cost), 0)
+    FROM (
+        SELECT l.service_name, l.metadata, l.created_at, l.cost
+        FROM public.cost_tracking AS l
+        WHERE l.expires_at <= p_now
+        OFFSET 0
+    ) AS l
+    WHERE
+        l.created_at >= p_starts_at
+        AND l.created_at < p_ends_at
+        AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._lapsed(text, text, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._lapsed(text, text, timestamptz, timestamptz, timestamptz) IS
+'What the holds of a member in a window come to that have lapsed at p_now and are not marked expired yet.';
+-- end functions/_internal/_lapsed.sql
+
 -- begin functions/_internal/_balance.sql
--- A hold that has lapsed counts nowhere, marked or not; those that are not are few, and found by their expiry.
+-- A hold that has lapsed counts nowhere, marked or not. Mostly there is none that is not marked yet.
 CREATE OR REPLACE FUNCTION budget._balance(
     p_config budget._config,
     p_budget text,
@@ -471,32 +538,27 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_amount numeric := sum(b.amount)
-        FROM budget.balances AS b
-        WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
-    v_lapsed numeric;
+    v_amount numeric;
+    v_posted numeric;
+    v_first_expiry timestamptz;
 BEGIN
+    SELECT
+        (
+            SELECT sum(b.amount)
+            FROM budget.balances AS b
+            WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at
+        ),
+        budget._posted(p_budget, p_member, p_starts_at),
+        (SELECT min(l.expires_at) FROM public.cost_tracking AS l)
+    INTO v_amount, v_posted, v_first_expiry;
     -- A window in which nobody has asked yet, or that was pruned.
-    IF v_amount IS NULL THEN
-        v_amount := budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
-    ELSE
-        v_amount := v_amount + budget._posted(p_budget, p_member, p_starts_at);
+    v_amount := coalesce(
+        v_amount + v_posted, budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at)
+    );
+    IF v_first_expiry <= p_now AND p_config.on_expiry = 'release' THEN
+        v_amount := v_amount - budget._lapsed(p_dimension, p_member, p_starts_at, p_ends_at, p_now);
     END IF;
-    IF p_config.on_expiry = 'release' THEN
-        -- By their expiry alone: the rows of the window are many.
-        WITH lapsed AS MATERIALIZED (
-            SELECT l.service_name, l.metadata, l.created_at, l.cost FROM public.cost_tracking AS l WHERE l.expires_at <= p_now
-        )
-
-        SELECT sum(l.cost)
-        INTO v_lapsed
-        FROM lapsed AS l
-        WHERE
-            l.created_at >= p_starts_at
-            AND l.created_at < p_ends_at
-            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
-    END IF;
-    RETURN v_amount - coalesce(v_lapsed, 0);
+    RETURN v_amount;
 END
 $function$;
 
