@@ -32,7 +32,7 @@ LEDGER = [
         "an older snapshot may empty the ledger, and leaves balances behind that it does not see",
         f"{INTERNAL}/_forget_balances.sql",
         {"PERFORM budget._end_write(budget._begin_decision());": ""},
-        ("budgets/test_old_snapshots.py",),
+        ("budgets/test_old_snapshots.py::test_the_ledger_is_not_emptied_by_an_older_snapshot",),
     ),
     Mutant(
         "an empty ledger leaves what was posted behind",
