@@ -15,6 +15,17 @@ Record = Callable[[str, object], None]
 MUTANTS = [*catalogue.MUTANTS, *catalogue_budgets.MUTANTS]
 
 
+@pytest.mark.parametrize(("series", "slots"), sorted({(mutant.series, mutant.slots) for mutant in MUTANTS}))
+def test_without_a_mutant_the_same_tests_pass(series: str, slots: int) -> None:
+    tests = sorted(
+        {test for mutant in MUTANTS if (mutant.series, mutant.slots) == (series, slots) for test in mutant.caught_by}
+    )
+    with planted(None) as driver:
+        outcomes = run(tests, driver, series=series, slots=slots)
+    assert [outcome for outcome in outcomes if outcome.status != "passed"] == []
+    assert [test for test in tests if not seen_by(test, outcomes)] == []
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_is_caught(mutant: Mutant, record_property: Record) -> None:
     record_property(MUTANT, mutant.name)
@@ -35,17 +46,6 @@ def test_is_caught(mutant: Mutant, record_property: Record) -> None:
     assert not survived, f"{mutant.name}: nothing was noticed"
     stillborn = [said[0] for f in failed.values() for outcome in f if (said := STILLBORN.search(outcome.said))]
     assert not stillborn, "it does not even run"
-
-
-@pytest.mark.parametrize(("series", "slots"), sorted({(mutant.series, mutant.slots) for mutant in MUTANTS}))
-def test_without_a_mutant_the_same_tests_pass(series: str, slots: int) -> None:
-    tests = sorted(
-        {test for mutant in MUTANTS if (mutant.series, mutant.slots) == (series, slots) for test in mutant.caught_by}
-    )
-    with planted(None) as driver:
-        outcomes = run(tests, driver, series=series, slots=slots)
-    assert [outcome for outcome in outcomes if outcome.status != "passed"] == []
-    assert [test for test in tests if not seen_by(test, outcomes)] == []
 
 
 def test_no_two_mutants_are_the_same() -> None:
