@@ -26,24 +26,27 @@ demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or
 test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
 
-mutants: .venv/with-test ## Make a hundred mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
+mutants: .venv/with-test ## Make some 200 mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
 	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
 
 # The figures are committed: what the documents say of the load they took from there.
 HISTORIES ?= 100000
 SECONDS ?= 120
 
-soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (hours); SECONDS=30 HISTORIES=2000 for less
-	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak.json
+soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (50 min on 2 cores); SECONDS=30 HISTORIES=2000 for less, SERIES=budgets SLOTS=16 for that series
+	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak$(addprefix -,$(filter-out core,$(SERIES))).json
 	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -n $(JOBS) -o faulthandler_timeout=0 tests/concurrency/histories $(T)
 
 coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQL, on PostgreSQL 15 with plpgsql_check, and of the Python
 
 coverage-sql: .venv/with-test
 	rm -rf build/coverage/sql
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql \
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/core \
 	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
-	$(BIN)/python -m tests.checkers.coverage build/coverage/sql
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets \
+	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/budgets
+	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql/core
+	$(BIN)/python -m tests.checkers.coverage budgets build/coverage/sql/budgets
 
 coverage-python: .venv/with-test
 	mkdir -p build/coverage

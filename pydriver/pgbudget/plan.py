@@ -132,15 +132,23 @@ def plan(dsn: str, *, series: str = "core", grant_to: Sequence[str] = (), accept
 
 
 def _notes(connection: psycopg.Connection[Any], series: str, pending: list[str], grant_to: Sequence[str]) -> list[Note]:
-    folder = migrations.series_dir(series)
-    questions = folder / "plan.sql"
-    if not questions.is_file():
-        return [Note(name, "does", _heading(folder / "migrations" / f"{name}.sql"), None) for name in pending]
-    preflight = (folder / _PREFLIGHT).read_text().replace("budget._preflight", "pg_temp._preflight")
-    connection.execute(preflight.encode() + questions.read_bytes())
-    names = {name[:4]: name for name in pending}
-    rows = connection.execute("SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)])
-    return [Note(names.get(number), kind, note, remedy) for number, kind, note, remedy in rows]
+    """Ask the series itself, and before it core where that is not whole: `migrate` applies it first."""
+    notes: list[Note] = []
+    for each in dict.fromkeys(("core", series)):
+        folder = migrations.series_dir(each)
+        todo = [name for name in pending if name in migrations.names(each)]
+        if not todo and each != series:
+            continue
+        questions = folder / "plan.sql"
+        if not questions.is_file():
+            notes += [Note(name, "does", _heading(folder / "migrations" / f"{name}.sql"), None) for name in todo]
+            continue
+        preflight = (folder / _PREFLIGHT).read_text().replace("budget._preflight", "pg_temp._preflight")
+        connection.execute(preflight.encode() + questions.read_bytes())
+        names = {name[:4]: name for name in todo}
+        rows = connection.execute("SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)])
+        notes += [Note(names.get(number), kind, note, remedy) for number, kind, note, remedy in rows]
+    return notes
 
 
 def _heading(migration: Path) -> str:

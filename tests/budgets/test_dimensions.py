@@ -152,6 +152,17 @@ def test_whatever_is_written_to_the_ledger_is_in_the_balances(
     assert drift(tx) == []
 
 
+@pytest.mark.parametrize("slots", [1, 3])
+def test_an_empty_ledger_has_empty_balances(tx: Connection, clock: Clock, slots: int) -> None:
+    set_budget(tx, "team", 30, "team", slots=slots)
+    for _ in range(2):
+        reserve(tx, 10, p_metadata={"team": "alpha"})
+    tx.execute("TRUNCATE public.cost_tracking")
+    assert members(tx, "team") == {}
+    reserve(tx, 30, p_metadata={"team": "alpha"})
+    assert members(tx, "team") == {"alpha": 30}
+
+
 def test_what_a_function_writes_is_counted_as_it_goes(caller: Connection, clock: Clock) -> None:
     set_budget(caller, "team", 100, "team")
     alpha = {"team": "alpha"}

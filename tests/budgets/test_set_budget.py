@@ -239,6 +239,7 @@ def test_a_new_budget_counts_what_its_window_has_already(caller: Connection, clo
     spend(caller, 9, metadata={"team": "alpha"}, at=NOON - timedelta(days=1))
     spend(caller, 5, metadata={"team": "beta"})
     reserve(caller, 4, p_metadata={"team": "alpha"})
+    clock.advance(minutes=1)
     set_budget(caller, "team", 10, "team")
     assert members(caller, "team") == {"alpha": 7, "beta": 5}
     expect(call(caller, "reserve", 4, "svc", {"team": "alpha"}), can_proceed=False, budget="team", current_total=7)
@@ -284,6 +285,7 @@ def test_an_inactive_budget_refuses_nothing_and_counts_nothing(caller: Connectio
     set_budget(caller, "all", 10, slots=slots, active=False)
     reserve(caller, 50)
     expect(standing(caller, "all"), is_active=False, spent=0, held=0)
+    assert drift(caller) == []
     set_budget(caller, "all", 10, slots=slots)
     expect(standing(caller, "all"), is_active=True, held=58, remaining=-48)
     expect(call(caller, "reserve", 1, "svc"), can_proceed=False, budget="all")

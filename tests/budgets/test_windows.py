@@ -11,7 +11,7 @@ from tests.budgets.standing import call_as_owner, drift, members, set_budget, st
 from tests.clock import NOON, Clock, utc
 from tests.concurrency.sessions import Session
 from tests.conftest import Connect
-from tests.rows import Connection, as_owner, call, configure, expect, one, reserve, rows, spend
+from tests.rows import Connection, as_owner, call, configure, expect, fails, one, reserve, rows, spend
 
 # Period, zone, instant, and the window it is in (UTC). NOON is a Friday.
 WINDOWS = [
@@ -43,7 +43,7 @@ def test_a_window(caller: Connection, clock: Clock, window: tuple[str, ...], who
     of_limits = whose_zone == "the limits'"
     call_as_owner(caller, "set_limits", {"timezone": zone if of_limits else "UTC", "emergency_kill": 1000})
     set_budget(caller, "b", 10, period=period, timezone=None if of_limits else zone)
-    caller.execute("SET LOCAL timezone = 'Pacific/Kiritimati'")  # whose day it is for the caller changes nothing
+    caller.execute("SET LOCAL timezone = 'Pacific/Chatham'")  # whose day and hour it is for the caller changes nothing
     spend(caller, 100, at=utc(starts) - timedelta(microseconds=1))
     spend(caller, 4, at=utc(starts))
     spend(caller, 5, at=utc(ends) - timedelta(microseconds=1))
@@ -87,6 +87,16 @@ def test_no_row_is_there_before_someone_asks(caller: Connection, clock: Clock) -
         assert rows(caller, "SELECT FROM budget.balances AS b WHERE b.budget = 'team'") == []
     reserve(caller, 1, p_metadata={"team": "alpha"})
     assert members(caller, "team") == {"alpha": 1}
+
+
+@pytest.mark.parametrize("at", ["infinity", "-infinity"])
+@pytest.mark.parametrize("period", ["minute", "hour", "day", "week", "month", "total"])
+def test_what_has_no_time_is_in_no_window(tx: Connection, clock: Clock, period: str, at: str) -> None:
+    set_budget(tx, "b", 10, period=period)
+    tx.execute("INSERT INTO public.cost_tracking (service_name, cost, created_at) VALUES ('svc', 9, %s)", [at])
+    reserve(tx, 10)
+    assert members(tx, "b") == {"*": 10}
+    assert drift(tx) == []
 
 
 def test_a_total_never_ends(caller: Connection, clock: Clock) -> None:
@@ -188,6 +198,16 @@ def test_a_changed_zone_moves_the_days_that_follow_it(caller: Connection, clock:
     assert drift(caller) == []
 
 
+@pytest.mark.parametrize(("period", "at"), [("week", "2025-09-28 16:00"), ("month", "2025-09-30 16:00")])
+def test_a_changed_zone_moves_weeks_and_months_too(caller: Connection, clock: Clock, period: str, at: str) -> None:
+    set_budget(caller, "b", 100, period=period)
+    spend(caller, 1, at=utc(at))
+    spend(caller, 2)
+    assert members(caller, "b") == {"*": 2}
+    call_as_owner(caller, "set_limits", {"timezone": "Asia/Tokyo"})
+    assert members(caller, "b") == {"*": 3}
+
+
 @pytest.mark.parametrize("limits", ["{}", None, '{"emergency_kill": 100}'])
 def test_a_zone_that_is_lost_is_utc(caller: Connection, clock: Clock, limits: str | None) -> None:
     """Nothing is reserved with broken limits, and direct writers go on."""
@@ -230,6 +250,15 @@ def test_a_writer_with_an_older_snapshot_than_the_zone_repeats(connect: Connect)
     call(db, "set_limits", {"timezone": "Asia/Tokyo"})
     with pytest.raises(psycopg.errors.SerializationFailure):
         spend(writer, 7)
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_zone_is_changed_at_read_committed_alone(connect: Connect, level: str) -> None:
+    """At a higher level the ledger would be summed as it was."""
+    db = connect(autocommit=False)
+    db.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
+    fails(db, "PB001", "set_limits", {"timezone": "Asia/Tokyo"})
+    assert call(db, "set_limits", {"emergency_kill": 50}).emergency_kill == 50
 
 
 def test_a_decision_that_waited_into_the_next_window_is_made_there(connect: Connect) -> None:

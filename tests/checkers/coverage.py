@@ -1,4 +1,4 @@
-"""How much of the PL/pgSQL the tests have run: `python -m tests.checkers.coverage FOLDER`, after a profiled run.
+"""How much of a series' PL/pgSQL its tests have run: `python -m tests.checkers.coverage SERIES FOLDER`, once profiled.
 
 Every statement has to be run, and 95 of 100 branches, in each function and in all. What is not is named with its line.
 A branch is one way on from an IF, a CASE, a loop or a block with handlers, also the way that passes an IF by. A CASE
@@ -124,11 +124,12 @@ def report(sums: dict[Key, Statement], functions: Iterable[Function]) -> bool:
     return enough
 
 
-def main(folder: str) -> int:
+def main(series: str, folder: str) -> int:
     sums: dict[Key, Statement] = {}
     for file in Path(folder).glob("*.json"):
         added((Statement(**row) for row in json.loads(file.read_text())), sums)
-    files = sorted((series_dir() / "functions").rglob("*.sql"), key=lambda file: file.name)
+    files = sorted((series_dir(series) / "functions").rglob("*.sql"), key=lambda file: file.name)
+    print(f"series {series}")
     if report(sums, map(Function.in_file, files)):
         return 0
     print(

@@ -57,6 +57,29 @@ def test_without_the_series_they_say_how_to_apply_it(empty_dsn: str, command: li
     assert "pgbudget migrate --series budgets" in said
 
 
+def test_without_its_takeover_it_is_not_shown_as_if_it_limited(dsn: str) -> None:
+    asked(dsn, "set", "b", "--limit", "5")
+    migrations.rollback(dsn, series="budgets")
+    assert "not applied, or not to its end" in refused(dsn, 3, "status")
+    migrations.migrate(dsn, series="budgets")
+    assert asked(dsn, "status", "b")["count"] == 1
+
+
+def test_a_plan_of_it_begins_with_what_core_lacks(empty_dsn: str) -> None:
+    def plan() -> dict[str, list[str]]:
+        done = invoke("migrate", "--plan", "--series", "budgets", "--json", dsn=empty_dsn)
+        assert (done.code, done.err) == (0, "")
+        return {step["migration"]: step["does"] for step in json.loads(done.out)["pending"]}
+
+    core, more = migrations.names("core"), migrations.names("budgets")
+    whole = plan()
+    assert list(whole) == [*core, *more]
+    assert whole[core[0]] == ["schema budget is missing: made"]
+    assert whole[more[0]] == ["Many budgets and their balances. Nothing uses them yet."]
+    migrations.migrate(empty_dsn)
+    assert plan() == {name: whole[name] for name in more}
+
+
 def test_the_series_comes_and_goes(empty_dsn: str) -> None:
     migrations.migrate(empty_dsn)
     names = migrations.names("budgets")
@@ -169,14 +192,16 @@ def test_a_raise_for_a_length_of_time(dsn: str, db: Connection) -> None:
 def test_of_daily_the_slots_alone_can_be_set(dsn: str, db: Connection) -> None:
     asked(dsn, "set", "daily", "--slots", "4")
     assert kept(db, "daily")["slots"] == 4
-    assert "budget.set_limits sets its limit" in refused(dsn, 1, "set", "daily", "--limit", "3")
+    assert "pgbudget limits set emergency_kill=AMOUNT" in refused(dsn, 2, "set", "daily", "--limit", "3")
+    assert "only --slots" in refused(dsn, 2, "set", "daily", "--slots", "2", "--warn")
+    assert kept(db, "daily")["slots"] == 4
     assert asked(dsn, "list")["budgets"][0]["limit_amount"] == "100"
 
 
 @pytest.mark.parametrize(
     ("code", "arguments", "says"),
     [
-        (1, ["set", "b"], "p_limit must not be null"),
+        (2, ["set", "b", "--of", "team"], "there is no budget named b yet, and a new one needs a --limit"),
         (1, ["set", "b", "--limit", "-1"], "p_limit is out of range"),
         (1, ["set", "b", "--limit", "1", "--timezone", "Mars"], "knows no time zone named Mars"),
         (1, ["set", "b", "--limit", "1", "--member", "m"], "the dimension * has no members"),
@@ -184,6 +209,7 @@ def test_of_daily_the_slots_alone_can_be_set(dsn: str, db: Connection) -> None:
         (2, ["set", "b", "--limit", "1", "--extra", "3"], "a raise has both"),
         (2, ["set", "b", "--limit", "1", "--until", "3h"], "a raise has both"),
         (2, ["set", "b", "--limit", "1", "--extra", "3", "--until", "soon"], "neither 90m"),
+        (2, ["set", "b", "--limit", "1", "--extra", "3", "--until", "2020-01-01T00:00Z"], "is past: nothing would be"),
         (2, ["set", "b", "--limit", "1", "--soft", "1", "--no-soft"], "exclude each other"),
         (2, ["set", "b", "--limit", "1", "--member", "m", "--each"], "exclude each other"),
         (2, ["set", "b", "--limit", "1", "--slots", "65"], "65"),
@@ -205,6 +231,7 @@ def test_dropping_asks_on_a_terminal(dsn: str, db: Connection) -> None:
     assert run_on_terminal("budgets", "drop", "one", env=env, typed="n\n").code == 1
     assert run_on_terminal("budgets", "drop", "one", env=env, typed="y\n").code == 0
     assert run_on_terminal("budgets", "drop", "two", "--yes", env=env).code == 0
+    assert "Drop it?" not in run_on_terminal("budgets", "drop", "daily", env=env).out
     assert [budget["name"] for budget in asked(dsn, "list")["budgets"]] == ["daily"]
 
 
@@ -230,6 +257,7 @@ def test_roles(dsn: str, db: Connection, app_role: str) -> None:
 def busy(dsn: str, db: Connection) -> str:
     """Two budgets with members, and one that is inactive."""
     for given in (
+        "daily --slots 1",
         "teams --of team --period month --limit 100 --soft 50",
         "users --of user --period hour --limit 10 --warn",
         "ever --period total --limit 2000 --slots 4",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from tests.concurrency.calls import VARIANTS, answer, delete, insert, record, reserve, sqlstate, value
@@ -67,9 +68,11 @@ def test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved(
     hold = uuid4()
     writer, other = session(), session()
     with writer.open(insert(1, id=hold)):
-        decision = other.start(sqlstate(reserve("reserve_advisory", 1, p_reservation_id=hold)))
+        decision = other.start(reserve("reserve_advisory", 1, p_reservation_id=hold))
         decision.waits_for(writer)
-    assert decision.result() == "PB003"
+    with pytest.raises(psycopg.Error, match=f"the reservation id {hold} was used before") as caught:
+        decision.result()
+    assert caught.value.sqlstate == "PB003"
     assert value(db, "SELECT count(*) FROM public.cost_tracking") == 1
 
 

@@ -60,6 +60,28 @@ LOCKS = [
         ),
     ),
     Mutant(
+        "what comes after the lock has the snapshot of one statement",
+        f"{INTERNAL}/_admit.sql",
+        {"VOLATILE\n": "STABLE\n"},
+        ("concurrency/test_same_id.py::test_an_id_that_a_plain_insert_takes_meanwhile_is_not_reserved",),
+    ),
+    Mutant(
+        "reserve locks and sums in one statement, so that its sum has the snapshot from before the lock",
+        f"{INTERNAL}/_reserve.sql",
+        {
+            "    v_verdict := budget._admit(\n        v_decision.config,": (
+                "    v_verdict := budget._admit(\n        (budget._serialise(p_lock, NULL)).config,"
+            ),
+            "v_decision.decided_at": "budget._now()",
+            "    v_decision := ": "    IF false THEN v_decision := ",
+            "_posting]\n    );": "_posting]); END IF;",
+        },
+        (
+            "concurrency/test_mutual_exclusion.py::test_a_decision_waits_for_an_open_one_and_then_sees_what_it_committed",
+        ),
+        beside={f"{INTERNAL}/_admit.sql": {"VOLATILE\n": "STABLE\n"}},
+    ),
+    Mutant(
         "extend locks and sums in one statement, so that its sum has the snapshot from before the lock",
         "functions/extend.sql",
         {
@@ -291,7 +313,7 @@ SUM = [
     Mutant(
         "the holds that lapse last are counted first",
         f"{INTERNAL}/_freed.sql",
-        {"(ORDER BY l.expires_at)": "(ORDER BY l.expires_at DESC)"},
+        {"ORDER BY l.expires_at\n": "ORDER BY l.expires_at DESC\n"},
         ("sql/test_reserve.py::test_verdict",),
     ),
     Mutant(

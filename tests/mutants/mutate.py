@@ -14,12 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 600.0
+SECONDS = 300.0
 
 # What a mutation says that does not even run: that is no breakage which a person could overlook.
 STILLBORN = re.compile(
@@ -38,11 +38,17 @@ class Mutant:
     name: str
     """What is wrong, in words."""
     file: str
-    """Where, below `db/core`."""
+    """Where, below `db` and the series."""
     edits: Mapping[str, str]
     """Each text that stands in the file exactly once, and what stands there instead."""
     caught_by: tuple[str, ...]
     """The tests that must fail then, below `tests`: each of these functions or, of one that has many, this case."""
+    beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What has to be wrong in other files too, for nobody makes this mistake in one place: their edits."""
+    series: str = "core"
+    """Whose file it is, and what its tests' databases have."""
+    slots: int = 1
+    """Over how many slots these spread the room of the day."""
 
 
 @dataclass(frozen=True)
@@ -73,26 +79,30 @@ def planted(mutant: Mutant | None) -> Iterator[Path]:
         shutil.copytree(ROOT / "db", tree / "db")
         shutil.copytree(ROOT / "pydriver", tree / "pydriver", ignore=shutil.ignore_patterns("__pycache__"))
         if mutant is not None:
-            _plant(mutant, tree / "db" / "core")
+            for file, edits in {mutant.file: mutant.edits, **mutant.beside}.items():
+                _plant(tree / "db" / mutant.series, file, edits)
         yield tree / "pydriver"
 
 
-def _plant(mutant: Mutant, series: Path) -> None:
-    """Edit the file, and the migration that carries it."""
-    file = series / mutant.file
+def _plant(series: Path, name: str, edits: Mapping[str, str]) -> None:
+    """Edit a file, and the migration that carries it."""
+    file = series / name
     source = file.read_text()
-    wrong = mutated(source, mutant.edits)
+    wrong = mutated(source, edits)
     for path in {file, *(series / "migrations").glob("*.sql")}:
         path.write_text(path.read_text().replace(source, wrong))
 
 
-def run(tests: Iterable[str], driver: Path, *, until_one_fails: bool = False) -> list[Outcome]:
+def run(
+    tests: Iterable[str], driver: Path, *, series: str = "core", slots: int = 1, until_one_fails: bool = False
+) -> list[Outcome]:
     """Run tests in a pytest of their own, with this driver; of two names for one case it is run once."""
     report = driver.parent / "report.xml"
     # xdist tells its workers apart through the environment, and pytest is told its options: this is none of them.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV"))}
     # Plugins that these tests do not use would take longer to load than most of the tests take.
     environment |= {"PYTHONPATH": str(driver), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {"SERIES": series, "SLOTS": str(slots)}
     command = [sys.executable, "-m", "pytest", "-p", "pytest_postgresql.plugin", "-p", "no:cacheprovider"]
     command += ["--tb=short", f"--junitxml={report}", *(["--exitfirst"] if until_one_fails else [])]
     done = subprocess.run(

@@ -6,18 +6,37 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants import catalogue, catalogue_budgets
 from tests.mutants.mutate import STILLBORN, Mutant, StaleMutantError, mutated, planted, run, seen_by
 from tests.mutants.report import CAUGHT_BY, IT_SAID, MUTANT, SURVIVED
 
 Record = Callable[[str, object], None]
+
+MUTANTS = [*catalogue.MUTANTS, *catalogue_budgets.MUTANTS]
+
+
+@pytest.mark.parametrize(("series", "slots"), sorted({(mutant.series, mutant.slots) for mutant in MUTANTS}))
+def test_without_a_mutant_the_same_tests_pass(series: str, slots: int) -> None:
+    tests = sorted(
+        {test for mutant in MUTANTS if (mutant.series, mutant.slots) == (series, slots) for test in mutant.caught_by}
+    )
+    with planted(None) as driver:
+        outcomes = run(tests, driver, series=series, slots=slots)
+    assert [outcome for outcome in outcomes if outcome.status != "passed"] == []
+    assert [test for test in tests if not seen_by(test, outcomes)] == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_is_caught(mutant: Mutant, record_property: Record) -> None:
     record_property(MUTANT, mutant.name)
     with planted(mutant) as driver:
-        outcomes = run(mutant.caught_by, driver, until_one_fails=len(mutant.caught_by) == 1)
+        outcomes = run(
+            mutant.caught_by,
+            driver,
+            series=mutant.series,
+            slots=mutant.slots,
+            until_one_fails=len(mutant.caught_by) == 1,
+        )
     failed = {test: [o for o in seen_by(test, outcomes) if o.status == "failed"] for test in mutant.caught_by}
     survived = [test for test, failures in failed.items() if not failures]
     record_property(CAUGHT_BY, SURVIVED if survived else ", ".join(mutant.caught_by))
@@ -29,17 +48,9 @@ def test_is_caught(mutant: Mutant, record_property: Record) -> None:
     assert not stillborn, "it does not even run"
 
 
-def test_without_a_mutant_the_same_tests_pass() -> None:
-    tests = sorted({test for mutant in MUTANTS for test in mutant.caught_by})
-    with planted(None) as driver:
-        outcomes = run(tests, driver)
-    assert [outcome for outcome in outcomes if outcome.status != "passed"] == []
-    assert [test for test in tests if not seen_by(test, outcomes)] == []
-
-
 def test_no_two_mutants_are_the_same() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
-    assert len({(mutant.file, *mutant.edits.items()) for mutant in MUTANTS}) == len(MUTANTS)
+    assert len({(mutant.series, mutant.file, *mutant.edits.items()) for mutant in MUTANTS}) == len(MUTANTS)
 
 
 @pytest.mark.parametrize("text", ["", "one", "one two two"])

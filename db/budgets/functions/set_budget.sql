@@ -125,7 +125,7 @@ p_active       an inactive budget refuses nothing and counts nothing
 p_slots        1 to 64: over how many rows its room is spread, for a budget that many sessions reserve from at once;
                1 is exact to the row, more make the verdict''s current_total a committed reading
 p_extra        a temporary raise of the limit, until p_until; it ends by itself
-p_until        when the raise ends
+p_until        when the raise ends; one that is past raises nothing
 
 The balance of the window that runs is computed from the ledger. The old and the new budget are kept in an escalation
 of severity info.

@@ -52,13 +52,21 @@ DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
+DROP FUNCTION IF EXISTS budget._lapsed(text, text, timestamptz, timestamptz, timestamptz);
+
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);
 
 DROP FUNCTION IF EXISTS budget._take_room(budget._match, boolean);
 
+DROP FUNCTION IF EXISTS budget._reclaim(timestamptz);
+
 DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
 DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
+
+DROP FUNCTION IF EXISTS budget._take_postings(budget._match, boolean);
+
+DROP FUNCTION IF EXISTS budget._insert_posting(budget._match, numeric);
 
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 

@@ -58,15 +58,9 @@ DECLARE
     v_has_shares boolean;
 BEGIN
     decided_at := budget._now();
-    -- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. Not where a
-    -- hold is extended: it may be one of them.
-    IF p_postings[1].created_at IS NULL AND 100 < (
-        SELECT count(*)
-        FROM (
-            SELECT FROM public.cost_tracking AS l WHERE l.expires_at <= decided_at ORDER BY l.expires_at LIMIT 101
-        ) AS t
-    ) THEN
-        PERFORM budget.expire(1000);
+    -- Not where a hold is extended: it may be one of those that have lapsed.
+    IF p_postings[1].created_at IS NULL THEN
+        PERFORM budget._reclaim(decided_at);
     END IF;
     LOOP
         BEGIN
@@ -187,7 +181,7 @@ BEGIN
                 v_missing, p_now, v_match.starts_at, v_match.ends_at, p_hold.id, p_config.on_expiry,
                 v_match.dimension, v_match.member
             );
-            v_one.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+            v_one.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
             v_one.retry_at := least(v_one.resets_at, v_freed.enough_at);
         END IF;
 

@@ -170,7 +170,7 @@ def complain(error: Exception, *, for_machines: bool = False) -> None:
         # The text itself rather than the diagnosis: a migration's name may stand in front of it.
         message, detail, hint = str(error).partition("\n")[0], error.diag.message_detail, error.diag.message_hint
     else:
-        message, detail, hint = str(error), None, None
+        message, detail, hint = str(error).expandtabs(4), None, None  # libpq's own indent a second line
     if isinstance(error, UndeliveredSettlement):
         key = error.arguments.get("id")  # record made it: with it nothing is booked twice
         hint = f"Run it again{f' with --id {key}' if key else ''}: it is booked once, however often it arrives."

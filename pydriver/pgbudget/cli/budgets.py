@@ -120,9 +120,17 @@ class Standing:
     matching: int
 
 
+_ARE_THERE = """
+SELECT to_regclass('budget.budget_status') IS NOT NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_trigger AS t
+    WHERE t.tgrelid = to_regclass('public.cost_tracking') AND t.tgname = 'budget_post_insert'
+)
+"""
+
+
 def are_there(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the series `budgets` is applied."""
-    row = connection.execute("SELECT to_regclass('budget.budget_status') IS NOT NULL").fetchone()
+    """Whether the series `budgets` is applied to its end: before, the budgets limit nobody."""
+    row = connection.execute(_ARE_THERE).fetchone()
     return bool(row and row[0])
 
 
@@ -150,7 +158,7 @@ def _series(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     with connected(dsn) as (connection, _):
         if not are_there(connection):
             raise DatabaseBehind(
-                "this database has one budget, daily: the series budgets is not applied",
+                "this database has one budget, daily: the series budgets is not applied, or not to its end",
                 hint="pgbudget migrate --series budgets; what it would do: --plan beside it. See docs/budgets.md.",
             )
         yield connection
@@ -211,9 +219,9 @@ def _list(dsn: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def budget_status(outer_dsn: str, *, name: str | None, member: str | None, limit: int, dsn: str, as_json: bool) -> None:
-    """Show how the budgets stand in the windows that run, the fullest first: all, or those of a NAME.
+    """Show how all budgets stand, or those of a NAME.
 
-    Inactive ones are left out.
+    In the windows that run now, the fullest first. Inactive ones are left out.
 
     \b
     Examples:
@@ -256,17 +264,17 @@ def an_end(text: str) -> datetime | timedelta:
 @click.option("--limit", "limit_amount", type=an_amount, metavar="AMOUNT", help="What a window may come to.")
 @click.option("--of", "dimension", metavar="WHOM", help="*, service, or a key of the metadata.")
 @click.option("--member", help="The one service, team, ... it limits.")
-@click.option("--each", is_flag=True, help="Each of them has the limit for itself.")
+@click.option("--each", is_flag=True, default=None, help="Each of them has the limit for itself.")
 @click.option("--period", type=click.Choice(PERIODS), help="How long a window is.")
 @click.option("--timezone", metavar="ZONE", help="Of days, weeks, months; '' for the limits' own.")
 @click.option("--soft", "soft_limits", type=an_amount, multiple=True, metavar="AMOUNT", help="Escalates; repeatable.")
-@click.option("--no-soft", is_flag=True, help="It escalates at its limit alone.")
+@click.option("--no-soft", is_flag=True, default=None, help="It escalates at its limit alone.")
 @click.option("--block/--warn", "blocks", default=None, help="Refuse what does not fit, or only escalate.")
 @click.option("--active/--inactive", "is_active", default=None, help="An inactive one limits and counts nothing.")
 @click.option("--slots", type=click.IntRange(1, 64), metavar="N", help="Rows its room is spread over.")
 @click.option("--extra", type=an_amount, metavar="AMOUNT", help="Raise the limit by this --until TIME.")
 @click.option("--until", type=an_end, metavar="TIME", help="As 90m, 2h, 3d or 2026-11-30T18:00.")
-@click.option("--no-extra", is_flag=True, help="End a raise now.")
+@click.option("--no-extra", is_flag=True, default=None, help="End a raise now.")
 @dsn_option
 @json_option
 @click.pass_obj
@@ -284,6 +292,7 @@ def set_budget(outer_dsn: str, /, *, name: str, dsn: str, as_json: bool, **given
     """
     with _series(dsn or outer_dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
         kept = cursor.execute(_KEPT, [name]).fetchone()
+        _check(name, kept, given)
         wanted = _wanted(name, kept, given)
         try:
             found = cursor.execute(_SET, wanted).fetchone()
@@ -295,13 +304,25 @@ def set_budget(outer_dsn: str, /, *, name: str, dsn: str, as_json: bool, **given
         _show_list(out(), [found])
 
 
-def _wanted(name: str, kept: Definition | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Put what is given over what is kept, or over the defaults of a new budget."""
+def _check(name: str, kept: Definition | None, given: dict[str, Any]) -> None:
+    """Refuse what cannot be meant, in the words of the options."""
     for one, other in (("member", "each"), ("soft_limits", "no_soft"), ("extra", "no_extra")):
         if given[one] and given[other]:
             raise click.UsageError(f"--{one.partition('_')[0]} and --{other.replace('_', '-')} exclude each other")
     if (given["extra"] is None) != (given["until"] is None):
         raise click.UsageError("a raise has both --extra and --until")
+    if isinstance(given["until"], datetime) and given["until"] <= datetime.now(timezone.utc):
+        raise click.UsageError(f"--until {given['until'].isoformat(' ', 'minutes')} is past: nothing would be raised")
+    if name == "daily":
+        if any(value not in (None, ()) for key, value in given.items() if key != "slots"):
+            hint = "its limit: pgbudget limits set emergency_kill=AMOUNT"
+            raise click.UsageError(f"of daily only --slots can be set; {hint}")
+    elif kept is None and given["limit_amount"] is None:
+        raise click.UsageError(f"there is no budget named {name} yet, and a new one needs a --limit")
+
+
+def _wanted(name: str, kept: Definition | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Put what is given over what is kept, or over the defaults of a new budget."""
     new = Definition(name, "*", None, "day", None, None, [], "block", True, 1, None, None)
     wanted = {**asdict(kept or new), "extra_for": None}
     wanted |= {key: value for key, value in given.items() if key in wanted and value not in (None, ())}
@@ -335,7 +356,7 @@ def drop_budget(outer_dsn: str, *, name: str, yes: bool, dsn: str, as_json: bool
     To have it rest for a while: pgbudget budgets set NAME --inactive.
     """
     with _series(dsn or outer_dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
-        if not yes and sys.stdin.isatty() and cursor.execute(_KEPT, [name]).fetchone():
+        if not yes and name != "daily" and sys.stdin.isatty() and cursor.execute(_KEPT, [name]).fetchone():
             click.confirm(f"Nobody will be limited by {printable(name)} any more. Drop it?", abort=True, err=True)
         try:
             found = cursor.execute(_DROP, [name]).fetchone()

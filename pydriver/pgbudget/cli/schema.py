@@ -107,12 +107,14 @@ def rollback(
     """Undo migrations, newest first.
 
     --all takes pgbudget out again: the application's tables and rows stay as they are. Refused when a migration
-    has no rollback file. On a terminal it asks first.
+    has no rollback file. On a terminal it asks first. Other series go before core, and with the series budgets go
+    the budgets that were set: keep what pgbudget budgets list --json prints.
 
     \b
     Examples:
       pgbudget rollback                    the last migration
       pgbudget rollback --all              everything
+      pgbudget rollback --series budgets --all
     """
     console = out()
     if not yes and sys.stdin.isatty():
@@ -158,7 +160,7 @@ def sql(series: str, single_transaction: bool) -> None:
     """Print all migrations as one file of plain SQL.
 
     For psql -f, where nothing else can be installed. `pgbudget migrate` afterwards changes nothing and marks them as
-    applied.
+    applied. Of another series it has that alone: core's file comes first.
 
     \b
     Example:

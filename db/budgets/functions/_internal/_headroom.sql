@@ -60,7 +60,7 @@ BEGIN
                 v_missing, p_now, v_match.starts_at, v_match.ends_at, p_hold.id, p_config.on_expiry,
                 v_match.dimension, v_match.member
             );
-            v_one.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+            v_one.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
             v_one.retry_at := least(v_one.resets_at, v_freed.enough_at);
         END IF;
 

@@ -21,23 +21,24 @@ BEGIN
         SELECT s.n, min(s.n) OVER (PARTITION BY s.id) AS first
         FROM unnest(p_ids) WITH ORDINALITY AS s (id, n)
     ) AS f;
-    WHILE v_n <= cardinality(p_ids) LOOP
-        v_row := budget._lock_hold(p_ids[v_n]);
-        IF v_first[v_n] < v_n THEN
-            v_row.cost := p_actuals[v_first[v_n]];
-            v_row.metadata := v_row.metadata || '{"type": "actual"}'; -- what the first makes of it
-        END IF;
-        IF NOT budget._settled(v_row, p_actuals[v_n]) THEN
-            v_open := v_open || v_n;
-        END IF;
-        v_n := v_n + 1;
-    END LOOP;
+    BEGIN
+        WHILE v_n <= cardinality(p_ids) LOOP
+            v_row := budget._lock_hold(p_ids[v_n]);
+            IF v_first[v_n] < v_n THEN
+                v_row.cost := p_actuals[v_first[v_n]];
+                v_row.metadata := v_row.metadata || '{"type": "actual"}'; -- what the first makes of it
+            END IF;
+            IF NOT budget._settled(v_row, p_actuals[v_n]) THEN
+                v_open := v_open || v_n;
+            END IF;
+            v_n := v_n + 1;
+        END LOOP;
+    EXCEPTION
+        WHEN SQLSTATE 'PB002' OR SQLSTATE 'PB004' THEN
+            GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+            PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
+    END;
     RETURN v_open;
-EXCEPTION
-    WHEN SQLSTATE 'PB002' OR SQLSTATE 'PB004' THEN
-        GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
-        PERFORM budget._element_error(format('p_settlements -> %s', v_n - 1), SQLSTATE, SQLERRM, v_detail, v_hint);
-        RAISE; -- not reached
 END
 $function$;
 

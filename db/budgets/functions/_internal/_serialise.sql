@@ -21,15 +21,9 @@ DECLARE
     v_has_shares boolean;
 BEGIN
     decided_at := budget._now();
-    -- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. Not where a
-    -- hold is extended: it may be one of them.
-    IF p_postings[1].created_at IS NULL AND 100 < (
-        SELECT count(*)
-        FROM (
-            SELECT FROM public.cost_tracking AS l WHERE l.expires_at <= decided_at ORDER BY l.expires_at LIMIT 101
-        ) AS t
-    ) THEN
-        PERFORM budget.expire(1000);
+    -- Not where a hold is extended: it may be one of those that have lapsed.
+    IF p_postings[1].created_at IS NULL THEN
+        PERFORM budget._reclaim(decided_at);
     END IF;
     LOOP
         BEGIN

@@ -1,4 +1,6 @@
--- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds.
+-- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds. They are read in the order
+-- in which they lapse, and no further than to the one that frees enough; an index on that, where there is one, is used
+-- whatever the planner takes the holds to be.
 CREATE OR REPLACE FUNCTION budget._freed(
     p_amount numeric,
     p_now timestamptz,
@@ -8,22 +10,22 @@ CREATE OR REPLACE FUNCTION budget._freed(
     p_on_expiry text,
     p_dimension text,
     p_member text,
-    OUT held numeric,
+    OUT is_enough boolean,
     OUT enough_at timestamptz
 )
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_sort = off
 AS $function$
-    SELECT
-        coalesce(max(f.freed), 0),
-        -- A hold that is kept when it lapses frees nothing by lapsing.
-        min(f.expires_at) FILTER (WHERE f.freed >= p_amount AND p_on_expiry = 'release')
-    FROM (
-        SELECT
-            l.expires_at,
-            -- Holds that lapse at one instant are freed together: the frame takes in a row's peers.
-            sum(l.cost) OVER (ORDER BY l.expires_at) AS freed
+DECLARE
+    v_hold record;
+    v_freed numeric := 0;
+BEGIN
+    is_enough := false;
+    FOR v_hold IN
+        SELECT l.expires_at, l.cost
         FROM public.cost_tracking AS l
         WHERE
             l.created_at >= p_starts_at
@@ -31,7 +33,17 @@ AS $function$
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
             AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
-    ) AS f;
+        ORDER BY l.expires_at
+    LOOP
+        v_freed := v_freed + v_hold.cost;
+        IF v_freed >= p_amount THEN
+            is_enough := true;
+            -- A hold that is kept when it lapses frees nothing by lapsing.
+            enough_at := CASE p_on_expiry WHEN 'release' THEN v_hold.expires_at END;
+            RETURN;
+        END IF;
+    END LOOP;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._freed(
@@ -40,5 +52,5 @@ REVOKE ALL ON FUNCTION budget._freed(
 COMMENT ON FUNCTION budget._freed(
     numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
 ) IS
-'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
-lapsed to free the amount; NULL if that never is.';
+'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';

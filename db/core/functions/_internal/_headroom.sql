@@ -49,7 +49,7 @@ BEGIN
         v_freed := budget._freed(
             v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
-        v_verdict.reason := CASE WHEN v_freed.held >= v_missing THEN 'in_flight' ELSE 'exhausted' END;
+        v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
         v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
     END IF;
     RETURN v_verdict;

@@ -1,0 +1,73 @@
+"""A call comes by a bounded number of pages, however much is in the day and whatever the planner knows of it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.budgets.standing import set_budget
+from tests.clock import Clock
+from tests.rows import Connection, as_owner, call, reserve
+
+HOLD = {"type": "reservation", "reserved_at": "2025-10-03T12:00:00Z", "estimated_cost": "0.0001"}
+MANY = 20_000
+
+
+def _write(tx: Connection, count: int, lapses_in: str | None, metadata: dict[str, str]) -> None:
+    """So many rows of the day in one statement, which posts once: the next decision folds that in."""
+    with as_owner(tx):
+        tx.execute(
+            """INSERT INTO cost_tracking (service_name, cost, metadata, created_at, expires_at)
+               SELECT 'svc', 0.0001, %s, budget._now(), budget._now() + %s::interval FROM generate_series(1, %s)""",
+            [json.dumps(metadata), lapses_in, count],
+        )
+    reserve(tx, 0)
+
+
+def _pages(tx: Connection, query: str) -> int:
+    """The pages that a query came by, those of the functions in it with it."""
+    [explained] = tx.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {query}".encode()).fetchone() or [
+        None
+    ]
+    top: dict[str, Any] = explained[0]["Plan"]
+    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+
+def _pages_of_calls(tx: Connection) -> dict[str, int]:
+    hold = reserve(tx, 1)
+    too_much = call(tx, "check", 0, "svc").remaining + Decimal("0.0001")
+    return {
+        "refusal": _pages(tx, f"SELECT * FROM budget.reserve({too_much}, 'svc')"),
+        "reserve": _pages(tx, "SELECT * FROM budget.reserve(1, 'svc')"),
+        "reserve_many": _pages(
+            tx, """SELECT * FROM budget.reserve_many('[{"estimated_cost": 1, "service_name": "svc"}]')"""
+        ),
+        "extend": _pages(tx, f"SELECT * FROM budget.extend('{hold}', 2)"),
+        "settle": _pages(tx, f"SELECT * FROM budget.settle('{hold}', 1)"),
+        "settle for more": _pages(tx, f"SELECT * FROM budget.settle('{reserve(tx, 1)}', 2)"),
+        "cancel": _pages(tx, f"SELECT * FROM budget.cancel('{reserve(tx, 1)}')"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lapses_in", "metadata", "lapsed"),
+    [(None, {}, 0), ("1 hour", HOLD, 0), ("1 hour", HOLD, 50)],
+    ids=["spend", "open holds", "open holds, and some that have lapsed"],
+)
+def test_a_call_comes_by_as_few_pages_in_a_full_day(
+    tx: Connection, clock: Clock, lapses_in: str | None, metadata: dict[str, str], lapsed: int
+) -> None:
+    set_budget(tx, "svc", 1000, dimension="service")
+    # What is planned now, with an empty ledger, is planned for the session.
+    _write(tx, lapsed, "1 second", HOLD)
+    clock.advance(seconds=2)
+    few = _pages_of_calls(tx)
+    _write(tx, MANY, lapses_in, metadata)
+    many = _pages_of_calls(tx)
+    assert {name: many[name] <= 1.5 * pages + 20 for name, pages in few.items()} == dict.fromkeys(few, True), (
+        few,
+        many,
+    )
