@@ -33,8 +33,8 @@ mutants: .venv/with-test ## Make some 200 mistakes in the SQL, one at a time, an
 HISTORIES ?= 100000
 SECONDS ?= 120
 
-soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (hours); SECONDS=30 HISTORIES=2000 for less
-	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak.json
+soak: .venv/with-test ## Put 64 clients on it for 120 s, then run 100,000 random histories (50 min on 2 cores); SECONDS=30 HISTORIES=2000 for less, SERIES=budgets SLOTS=16 for that series
+	$(BIN)/python -m tests.concurrency.soak --seconds $(SECONDS) --json docs/bench/soak$(addprefix -,$(filter-out core,$(SERIES))).json
 	HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -n $(JOBS) -o faulthandler_timeout=0 tests/concurrency/histories $(T)
 
 coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQL, on PostgreSQL 15 with plpgsql_check, and of the Python

@@ -460,15 +460,17 @@ COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the led
 
 -- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) RETURNS record
-    LANGUAGE sql STABLE
+CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
     AS …;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
-lapsed to free the amount; NULL if that never is.';
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) IS 'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -572,6 +574,19 @@ CREATE FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new public.c
 -- Name: FUNCTION _kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone) IS 'The metadata of a hold after an update: what is kept of the old, the writer''s own keys, and the step taken.';
+
+-- Name: _lapsed(text, text, timestamp with time zone, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS …;
+
+-- Name: FUNCTION _lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) IS 'What the holds of a member in a window come to that have lapsed at p_now and are not marked expired yet.';
 
 -- Name: _ledger_sum(text, text, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -939,6 +954,18 @@ CREATE FUNCTION budget._rebuild(p_config budget._config, p_budget text) RETURNS 
 
 COMMENT ON FUNCTION budget._rebuild(p_config budget._config, p_budget text) IS 'Computes a budget''s balances of the window that runs now, and of later ones, from the ledger. The caller keeps
 the ledger''s writers out.';
+
+-- Name: _reclaim(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._reclaim(p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS …;
+
+-- Name: FUNCTION _reclaim(p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._reclaim(p_now timestamp with time zone) IS 'Marks holds expired when more than a few have lapsed at p_now.';
 
 -- Name: _recorded(uuid, numeric, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1619,7 +1646,7 @@ p_active       an inactive budget refuses nothing and counts nothing
 p_slots        1 to 64: over how many rows its room is spread, for a budget that many sessions reserve from at once;
                1 is exact to the row, more make the verdict''s current_total a committed reading
 p_extra        a temporary raise of the limit, until p_until; it ends by itself
-p_until        when the raise ends
+p_until        when the raise ends; one that is past raises nothing
 
 The balance of the window that runs is computed from the ledger. The old and the new budget are kept in an escalation
 of severity info.
@@ -2222,9 +2249,9 @@ REVOKE ALL ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation te
 
 REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2261,6 +2288,10 @@ REVOKE ALL ON FUNCTION budget._keep_found() FROM PUBLIC;
 -- Name: FUNCTION _kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new public.cost_tracking, p_now timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION _lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2375,6 +2406,10 @@ GRANT ALL ON FUNCTION budget._reading() TO budget_reader;
 -- Name: FUNCTION _rebuild(p_config budget._config, p_budget text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._rebuild(p_config budget._config, p_budget text) FROM PUBLIC;
+
+-- Name: FUNCTION _reclaim(p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._reclaim(p_now timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 

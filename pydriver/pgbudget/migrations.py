@@ -51,16 +51,17 @@ ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
 
 _CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
 _FOR_PSQL = """\
--- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection.
--- It stops at the first error; running it again resumes. `pgbudget migrate` afterwards changes nothing and marks them.
+-- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection{after}.
+-- It stops at the first error; running it again resumes.
+-- `pgbudget migrate --series {series}` afterwards changes nothing and marks them.
 \\set ON_ERROR_STOP on
 
 {chain}"""
 _ONE_BATCH = """\
--- pgbudget, the migrations of series {series} in their order and in one transaction: all of it happens, or nothing.
+-- pgbudget, the migrations of series {series} in their order and in one transaction{after}: all or nothing.
 -- The index is built plainly, because CREATE INDEX CONCURRENTLY cannot be in a transaction: a ledger that is there
 -- already is closed to everyone from the second migration on until the end. If it is big or busy, do not use this.
--- `pgbudget migrate` afterwards changes nothing and marks them.
+-- `pgbudget migrate --series {series}` afterwards changes nothing and marks them.
 
 BEGIN;
 
@@ -167,9 +168,10 @@ def script(series: str = "core", *, single_transaction: bool = False) -> str:
             plainly, because CONCURRENTLY cannot be in one. Else the file is for psql, and stops at the first error.
     """
     chain = "\n".join(Path(migration.path).read_text() for migration in topological_sort(_own(series)))
+    after = "" if series == "core" else ", after those of core"
     if single_transaction:
-        return _ONE_BATCH.format(series=series, chain=_CONCURRENTLY.sub(r"\1", chain))
-    return _FOR_PSQL.format(series=series, chain=chain)
+        return _ONE_BATCH.format(series=series, after=after, chain=_CONCURRENTLY.sub(r"\1", chain))
+    return _FOR_PSQL.format(series=series, after=after, chain=chain)
 
 
 def rollback(

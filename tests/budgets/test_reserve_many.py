@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,14 @@ from tests.budgets.batches import Element, minutes, one_by_one, refuses, reserve
 from tests.budgets.standing import call_as_owner, set_budget
 from tests.clock import Clock
 from tests.conftest import Connect
+from tests.examples import postgrest
 from tests.rows import (
     Connection,
     as_owner,
     call,
     configure,
     expect,
+    failing,
     fails,
     ledger,
     ledger_size,
@@ -143,6 +146,18 @@ def test_money_is_exact_as_a_number_and_as_text(caller: Connection, clock: Clock
     held = ledger(caller, verdict.reservation_id).cost
     assert held == ledger(caller, call(caller, "reserve", Decimal(cost), "svc").reservation_id).cost
     assert held - Decimal(cost) < TICK
+
+
+def test_postgrest_takes_it_as_json(caller: Connection, clock: Clock) -> None:
+    requests = [{"estimated_cost": 2.5, "service_name": "svc"}, {"estimated_cost": "98", "service_name": "svc"}]
+    verdicts = json.loads(postgrest.call(caller, "budget", "reserve_many", {"p_requests": requests}))
+    assert [(v["reason"], v["remaining"]) for v in verdicts] == [("granted", 100), ("in_flight", 97.5)]
+    holds = [{"reservation_id": verdicts[0]["reservation_id"], "actual_cost": 2}]
+    [outcome] = json.loads(postgrest.call(caller, "budget", "settle_many", {"p_settlements": holds}))
+    assert (outcome["status"], outcome["actual_cost"]) == ("actual", 2)
+    with failing(caller, "22023") as caught:
+        postgrest.call(caller, "budget", "reserve_many", {"p_requests": json.dumps(requests)})
+    assert caught.value.diag.message_detail == "It is of type string."
 
 
 def test_an_empty_batch_has_no_verdict(caller: Connection) -> None:

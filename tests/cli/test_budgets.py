@@ -257,6 +257,7 @@ def test_roles(dsn: str, db: Connection, app_role: str) -> None:
 def busy(dsn: str, db: Connection) -> str:
     """Two budgets with members, and one that is inactive."""
     for given in (
+        "daily --slots 1",
         "teams --of team --period month --limit 100 --soft 50",
         "users --of user --period hour --limit 10 --warn",
         "ever --period total --limit 2000 --slots 4",

@@ -23,14 +23,12 @@ from pgbudget.cli.app import app
 from pgbudget.cli.state import show_status
 from tests.cli.command import invoke
 from tests.cli.terminal import COLUMNS, run, run_on_terminal
+from tests.series import SERIES
 
 Connection = psycopg.Connection[Any]
 
-NAMES = [
-    path.stem
-    for path in sorted((migrations.series_dir() / "migrations").glob("[0-9]*.sql"))
-    if path.stem.count(".") == 1
-]
+NAMES = migrations.names()
+"""Of core, which is migrated where no series is named."""
 
 
 # Help
@@ -133,17 +131,16 @@ def test_a_run_that_holds_the_lock_refuses_another(empty_dsn: str) -> None:
 
 @pytest.mark.parametrize(("typed", "code", "left"), [("y\n", 0, 2), ("n\n", 1, 0), ("\n", 1, 0)])
 def test_a_rollback_asks_on_a_terminal(dsn: str, typed: str, code: int, left: int) -> None:
-    done = run_on_terminal("rollback", "--count", "2", "--dsn", dsn, typed=typed)
+    done = run_on_terminal("rollback", "--series", SERIES, "--count", "2", "--dsn", dsn, typed=typed)
     assert done.code == code
-    assert re.search(
-        "\n  ".join(["To be rolled back in database tests.* on .*:", *NAMES[:-3:-1]]) + r"\nGo on\?", done.text
-    )
-    assert len(migrations.pending(dsn)) == left
+    undone = migrations.names(SERIES)[:-3:-1]
+    assert re.search("\n  ".join(["To be rolled back in database tests.* on .*:", *undone]) + r"\nGo on\?", done.text)
+    assert len(migrations.pending(dsn, SERIES)) == left
 
 
 def test_who_says_yes_is_not_asked_nor_is_who_rolls_nothing_back(dsn: str, empty_dsn: str) -> None:
     for database, options in ((dsn, ["--yes", "--all"]), (empty_dsn, ["--all"])):
-        done = run_on_terminal("rollback", *options, "--dsn", database)
+        done = run_on_terminal("rollback", "--series", SERIES, *options, "--dsn", database)
         assert done.code == 0
         assert "Go on?" not in done.text
 

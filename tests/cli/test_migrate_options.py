@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from pgbudget import migrations
 from tests.cli.terminal import run
-from tests.migration.support import NAMES, Connection, one, session
+from tests.migration.support import Connection, one, session
 
 
 def member(connection: Connection, role: str) -> bool:
@@ -23,7 +24,7 @@ def test_roles_become_callers(empty_dsn: str) -> None:
             done = run("migrate", "--dsn", empty_dsn, "--grant-to", "My App", "--grant-to", "worker")
             assert (done.code, done.err) == (0, "")
             assert done.out.splitlines()[-3:] == [
-                f"{len(NAMES)} applied",
+                f"{len(migrations.names())} applied",
                 "My App is a member of budget_caller",
                 "worker is a member of budget_caller",
             ]

@@ -19,7 +19,10 @@ from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests import pgtap
 from tests.cli.terminal import COLUMNS, Done, run, run_on_terminal
-from tests.migration.support import NAMES, TABLES, Connection, migrate_up_to, one, session, wait_until
+from tests.migration.support import TABLES, Connection, migrate_up_to, one, session, wait_until
+
+NAMES = migrations.names()
+"""Of core, which is migrated where no series is named."""
 
 NAME = "public.check_and_reserve_budget"
 ADOPTED = f"{NAME}(numeric,text,jsonb)"

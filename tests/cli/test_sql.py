@@ -12,7 +12,7 @@ from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests.cli.terminal import run
 from tests.conftest import Endpoint
-from tests.migration.support import APPLICATION, NAMES, dump, one, psql, rows, session
+from tests.migration.support import APPLICATION, dump, one, psql, rows, session
 
 
 def script(*options: str) -> str:
@@ -48,7 +48,7 @@ def test_psql_runs_it_and_migrating_marks_it(
     assert "ERROR" not in done.stderr
     assert dump(server, any_dsn) == migrated
     before = rows(any_dsn)
-    assert migrations.migrate(any_dsn) == NAMES
+    assert migrations.migrate(any_dsn) == migrations.names()
     assert migrations.pending(any_dsn) == []
     assert dump(server, any_dsn) == migrated
     assert rows(any_dsn) == before
@@ -60,7 +60,7 @@ def test_an_editor_sends_it_as_one_batch(server: Server, any_dsn: str, migrated:
     with session(any_dsn) as db:
         db.execute(script("--single-transaction").encode())
     assert dump(server, any_dsn) == migrated
-    assert migrations.migrate(any_dsn) == NAMES
+    assert migrations.migrate(any_dsn) == migrations.names()
 
 
 def test_a_batch_that_fails_changes_nothing(server: Server, application_dsn: str) -> None:

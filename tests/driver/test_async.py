@@ -17,6 +17,7 @@ import pgbudget.budget
 from pgbudget import AsyncBudget, AsyncHold, Event, Refused
 from tests.conftest import Connect
 from tests.driver.ledger import SECONDS, Connection, rows, scalar, waiting
+from tests.series import SLOTS
 
 T = TypeVar("T")
 TASKS = 64
@@ -81,7 +82,9 @@ def test_64_tasks_at_one_limit_never_pass_it(dsn: str, db: Connection, kind: str
 
     answers = run(work())
     granted = sorted(answer for answer in answers if isinstance(answer, Decimal))
-    assert granted == [estimate * n for n in range(40)]  # what each found there before it
+    assert len(granted) == 40
+    if SLOTS == 1:
+        assert granted == [estimate * n for n in range(40)]  # what each found there before it
     assert len(answers) - len(granted) == TASKS - 40
     assert db.execute(STATES + " GROUP BY 1, 2").fetchall() == [("actual", estimate)]
     assert scalar(db, "SELECT sum(cost) FROM public.cost_tracking") == 100

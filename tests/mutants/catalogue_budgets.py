@@ -525,7 +525,7 @@ POSTINGS = [
     Mutant(
         "what is folded stays posted",
         f"{INTERNAL}/_fold.sql",
-        {"DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);": "NULL;"},
+        {"IF NOT FOUND THEN": "IF true THEN"},
         ("budgets/test_several_budgets.py::test_what_fits_all_is_counted_by_all",),
     ),
     Mutant(
@@ -535,20 +535,40 @@ POSTINGS = [
         ("budgets/test_several_budgets.py::test_what_fits_all_is_counted_by_all",),
     ),
     Mutant(
-        "whoever folds its own postings deletes those of all",
+        "postings for which the slot has no room are dropped",
         f"{INTERNAL}/_fold.sql",
-        {
-            "o.ctid = ANY (v_rows)": (
-                "(o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)"
-            )
-        },
+        {"PERFORM budget._insert_posting(p_match, v_amount);": "NULL;"},
+        ("budgets/test_slots.py::test_room_that_is_gone_is_missing_from_every_slot",),
+    ),
+    Mutant(
+        "whoever folds its own postings folds those of all",
+        f"{INTERNAL}/_take_postings.sql",
+        {"AND (p_whole OR t.slot = p_match.slot)": ""},
         ("budgets/test_folding.py::test_what_was_posted_under_another_slot_is_left_to_it",),
     ),
     Mutant(
         "what was posted under the own slot is not folded",
-        f"{INTERNAL}/_fold.sql",
-        {"(p_whole OR o.slot = p_match.slot)": "p_whole"},
+        f"{INTERNAL}/_take_postings.sql",
+        {"(p_whole OR t.slot = p_match.slot)": "p_whole"},
         ("budgets/test_folding.py::test_the_next_decision_folds_what_was_posted",),
+    ),
+    Mutant(
+        "whoever folds waits for postings that another takes",
+        f"{INTERNAL}/_take_postings.sql",
+        {" SKIP LOCKED": ""},
+        ("budgets/test_folding.py::test_postings_that_another_is_taking_are_passed_over",),
+    ),
+    Mutant(
+        "where nobody reserves postings pile up",
+        f"{INTERNAL}/_post.sql",
+        {"IF random() < 0.01 AND": "IF false AND"},
+        ("budgets/test_folding.py::test_where_nobody_reserves_postings_do_not_pile_up",),
+    ),
+    Mutant(
+        "what had piled up is lost",
+        f"{INTERNAL}/_post.sql",
+        {"v_match.amount + coalesce(v_piled, 0)": "v_match.amount"},
+        ("budgets/test_folding.py::test_where_nobody_reserves_postings_do_not_pile_up",),
     ),
     Mutant(
         "a balance that is opened counts twice what is posted",

@@ -20,7 +20,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_config budget._config := budget._require_config();
+    v_config budget._config;
     v_limit numeric := CASE WHEN p_name IS DISTINCT FROM 'daily' THEN budget._money(p_limit, 'p_limit') END;
     v_extra numeric := CASE WHEN p_extra IS NOT NULL THEN budget._money(p_extra, 'p_extra') END;
     v_lock_timeout text;
@@ -59,6 +59,7 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     PERFORM budget._lock_ledger();
+    v_config := budget._require_config(); -- nobody changes the zone from here on
     SELECT to_jsonb(b) INTO v_old FROM budget.budgets AS b WHERE b.name = p_name;
     INSERT INTO budget.budgets AS b (
         name, dimension, member, period, limit_amount, timezone, soft_limits, enforcement, is_active, slots, extra,
@@ -124,7 +125,7 @@ p_active       an inactive budget refuses nothing and counts nothing
 p_slots        1 to 64: over how many rows its room is spread, for a budget that many sessions reserve from at once;
                1 is exact to the row, more make the verdict''s current_total a committed reading
 p_extra        a temporary raise of the limit, until p_until; it ends by itself
-p_until        when the raise ends
+p_until        when the raise ends; one that is past raises nothing
 
 The balance of the window that runs is computed from the ledger. The old and the new budget are kept in an escalation
 of severity info.

@@ -160,7 +160,7 @@ def sql(series: str, single_transaction: bool) -> None:
     """Print all migrations as one file of plain SQL.
 
     For psql -f, where nothing else can be installed. `pgbudget migrate` afterwards changes nothing and marks them as
-    applied.
+    applied. Of another series it has that alone: core's file comes first.
 
     \b
     Example:
