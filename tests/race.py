@@ -65,6 +65,33 @@ class Crowd:
             results.append(outcome)
         return results
 
+    def race_beside(
+        self, others: Sequence[Callable[[threading.Event], Job[object]]], jobs: Sequence[Job[T]]
+    ) -> list[T]:
+        """Like `race`, and beside the jobs others go on until all are over, as the event says that they are given.
+
+        Whoever of them fails ends it for the others.
+        """
+        over = threading.Event()
+        left = list(jobs)
+
+        def until_over(job: Job[Any], is_last: Callable[[], bool]) -> Job[Any]:
+            def run(connection: Connection) -> Any:
+                try:
+                    return job(connection)
+                finally:
+                    if is_last():
+                        over.set()
+
+            return run
+
+        def is_last_job() -> bool:
+            left.pop()
+            return not left
+
+        every = [until_over(job, is_last_job) for job in jobs] + [until_over(job(over), lambda: True) for job in others]
+        return self.race(every)[: len(jobs)]
+
     def outcomes(self, jobs: Sequence[Job[T]]) -> list[T | psycopg.Error]:
         """Like `race`, but what the database answers with an error has that error in its place."""
         start = barrier(len(jobs))

@@ -8,9 +8,10 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
-    v_config budget._config := budget._read_config();
+    v_config budget._config;
 BEGIN
     PERFORM budget._lock_ledger();
+    v_config := budget._read_config(); -- nobody changes the zone from here on
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         DELETE FROM budget.balances AS o
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;

@@ -64,6 +64,10 @@ DROP FUNCTION IF EXISTS budget._spread_room(budget._match);
 
 DROP FUNCTION IF EXISTS budget._fold(budget._match, boolean);
 
+DROP FUNCTION IF EXISTS budget._take_postings(budget._match, boolean);
+
+DROP FUNCTION IF EXISTS budget._insert_posting(budget._match, numeric);
+
 DROP FUNCTION IF EXISTS budget._open_balance(budget._match);
 
 DROP FUNCTION IF EXISTS budget._insert_balance(text, text, timestamptz, timestamptz, integer, numeric);

@@ -1,4 +1,4 @@
--- Each session posts under its own slot, and whoever holds a slot folds what is under it: nobody else does meanwhile.
+-- Each session posts under its own slot, and whoever holds a slot folds what is under it.
 CREATE OR REPLACE FUNCTION budget._fold(p_match budget._match, p_whole boolean)
 RETURNS void
 LANGUAGE plpgsql
@@ -6,16 +6,9 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_rows tid[];
-    v_amount numeric;
+    v_amount numeric := budget._take_postings(p_match, p_whole);
 BEGIN
-    SELECT array_agg(o.ctid), sum(o.amount)
-    INTO v_rows, v_amount
-    FROM budget.postings AS o
-    WHERE
-        (o.budget, o.member, o.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
-        AND (p_whole OR o.slot = p_match.slot);
-    IF v_rows IS NULL THEN
+    IF v_amount IS NULL THEN
         RETURN;
     END IF;
     UPDATE budget.balances AS b
@@ -24,8 +17,8 @@ BEGIN
         (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
         AND b.slot = CASE WHEN p_whole THEN 0 ELSE p_match.slot END
         AND (b.slot = 0 OR b.room >= v_amount);
-    IF FOUND THEN
-        DELETE FROM budget.postings AS o WHERE o.ctid = ANY (v_rows);
+    IF NOT FOUND THEN
+        PERFORM budget._insert_posting(p_match, v_amount); -- until someone holds all slots
     END IF;
 END
 $function$;
