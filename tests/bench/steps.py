@@ -24,9 +24,9 @@ STEPS = {
     "sum": ("_headroom", "_counted"),
     "verdict": ("_decide",),
     "budgets and windows": ("_matching", "_member", "_request", "_limit", "_period"),
-    "balances": ("_lock_balance", "_take_room", "_fold", "_balance", "_posted"),
+    "balances": ("_reclaim", "_lock_balance", "_take_room", "_fold", "_take_postings", "_balance", "_posted"),
     "insert": ("_insert_hold", "_hold_metadata", "_iso", "_guard_hold"),
-    "posting": ("_post",),
+    "posting": ("_post", "_insert_posting"),
     "escalation check": ("_escalate_caps",),
     "body": ("reserve_advisory", "_reserve", "_admit", "check_and_reserve_budget"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,15 @@ def test_each_member_has_the_limit_for_itself(caller: Connection, clock: Clock, 
     reserve(caller, 10, p_metadata={"team": "beta"})
     expect(call(caller, "reserve", 2, "svc", {"team": "alpha"}), can_proceed=False, budget="team", current_total=9)
     assert members(caller, "team") == {"alpha": 9, "beta": 10}
+
+
+def test_a_lapsed_hold_gives_room_to_its_member_alone(caller: Connection, clock: Clock) -> None:
+    set_budget(caller, "team", 10, "team")
+    reserve(caller, 6, p_metadata={"team": "alpha"}, p_ttl=timedelta(minutes=1))
+    reserve(caller, 8, p_metadata={"team": "beta"})
+    clock.advance(minutes=1)
+    expect(call(caller, "reserve", 3, "svc", {"team": "beta"}), can_proceed=False, current_total=8)
+    expect(call(caller, "reserve", 10, "svc", {"team": "alpha"}), can_proceed=True)
 
 
 def test_one_member_alone(caller: Connection, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from tests.budgets.batches import minutes, reserve_many
 from tests.budgets.standing import drift, set_budget, standing
 from tests.clock import Clock
 from tests.conftest import Connect
-from tests.rows import Connection, as_owner, call, one, reserve, spend
+from tests.rows import Connection, as_owner, call, one, reserve, rows, spend
 
 
 def marked(connection: Connection) -> int:
@@ -42,6 +42,27 @@ def test_a_lapsed_hold_that_is_extended_is_not_marked_first(caller: Connection, 
     lapse(caller, clock, 101)
     assert call(caller, "extend", held, 2).can_proceed
     assert marked(caller) == 0
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_next_decision_folds_what_was_posted(tx: Connection, clock: Clock, slots: int) -> None:
+    set_budget(tx, "team", 100, "team", slots=slots)
+    reserve(tx, 1, p_metadata={"team": "alpha"})
+    for _ in range(3):
+        spend(tx, 1, metadata={"team": "alpha"})
+    reserve(tx, 2, p_metadata={"team": "alpha"})
+    assert [row.amount for row in rows(tx, "SELECT o.amount FROM budget.postings AS o WHERE o.budget = 'team'")] == [2]
+
+
+def test_what_was_posted_under_another_slot_is_left_to_it(tx: Connection, clock: Clock) -> None:
+    set_budget(tx, "team", 100, "team", slots=2)
+    reserve(tx, 1, p_metadata={"team": "alpha"})
+    for cost in (2, 3):
+        spend(tx, cost, metadata={"team": "alpha"})
+    tx.execute("UPDATE budget.postings AS o SET slot = 3 - o.slot WHERE o.budget = 'team' AND o.amount = 3")
+    reserve(tx, 0, p_metadata={"team": "alpha"})
+    assert [row.amount for row in rows(tx, "SELECT o.amount FROM budget.postings AS o WHERE o.budget = 'team'")] == [3]
+    assert drift(tx) == []
 
 
 @pytest.mark.parametrize(("postings", "left"), [(200, 200), (201, 0)])

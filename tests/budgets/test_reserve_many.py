@@ -121,6 +121,11 @@ def test_each_is_granted_while_the_room_lasts(caller: Connection, clock: Clock) 
     assert total(caller) == 100
 
 
+def test_a_freeze_refuses_it_all(caller: Connection, clock: Clock) -> None:
+    call_as_owner(caller, "freeze", "stop")
+    assert [v.reason for v in reserve_many(caller, asked(3))] == ["frozen"] * 3
+
+
 def test_a_batch_that_fits_is_one_instant_and_one_posting_to_each_budget(caller: Connection) -> None:
     set_budget(caller, "team", 60, "team")
     batch = [request | {"metadata": {"team": "alpha"}} for request in asked(50)]

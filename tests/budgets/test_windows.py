@@ -171,6 +171,17 @@ def test_a_lapsed_hold_counts_nothing_marked_or_not(caller: Connection, clock: C
     assert not call(caller, "reserve", 1, "svc").can_proceed
 
 
+def test_a_lapsed_hold_gives_room_in_its_window_alone(caller: Connection, clock: Clock) -> None:
+    set_budget(caller, "b", 10, period="hour")
+    reserve(caller, 5, p_ttl=timedelta(minutes=70))
+    clock.advance(hours=1)
+    reserve(caller, 8)
+    clock.advance(minutes=10)
+    expect(call(caller, "reserve", 3, "svc"), can_proceed=False, budget="b", current_total=8)
+    clock.set(NOON)
+    expect(call(caller, "check", 6, "svc"), can_proceed=False, budget="b", current_total=5)
+
+
 def test_under_keep_a_lapsed_hold_is_spent(caller: Connection, clock: Clock) -> None:
     configure(caller, {"emergency_kill": 100, "on_expiry": "keep"})
     set_budget(caller, "b", 10)

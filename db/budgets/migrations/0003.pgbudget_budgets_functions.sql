@@ -292,6 +292,8 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_amount numeric;
 BEGIN
     WITH taken AS (
         DELETE FROM budget.postings AS o
@@ -307,9 +309,9 @@ BEGIN
     )
 
     SELECT sum(k.amount)
-    INTO p_match.amount
+    INTO v_amount
     FROM taken AS k;
-    RETURN p_match.amount;
+    RETURN v_amount;
 END
 $function$;
 
