@@ -460,8 +460,10 @@ def test_an_old_snapshot_is_found(dsn: str, db: Connection, old_snapshot: None) 
 
 
 def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> None:
+    db.execute("SET default_transaction_isolation = 'repeatable read'")  # none takes others along
     for _ in range(1000):
         db.execute("INSERT INTO public.cost_tracking (service_name, cost) VALUES ('svc', 0.01)")
+    db.execute("RESET default_transaction_isolation")
     [(check, _, _, mend)] = troubles(dsn)
     assert (check, mend) == ("postings", "From cron: SELECT budget.prune()")
     db.execute("SELECT budget.prune()")
