@@ -1845,33 +1845,73 @@ is that in force: a temporary raise is in it, and shown by raised_by and raised_
 -- Name: daily_spend; Type: VIEW; Schema: budget; Owner: -
 
 CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
- SELECT (budget._window(l.created_at, r.timezone)).day AS day,
-    l.service_name,
-    COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
-    COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
-    COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = 'cancelled'::text)), (0)::numeric) AS cancelled,
-    COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = ANY (ARRAY['expired'::text, 'kept'::text]))), (0)::numeric) AS expired,
-    count(*) AS calls
-   FROM ((budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
-     LEFT JOIN public.cost_tracking l ON (true))
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN (l.expires_at IS NOT NULL) THEN l.cost
-                    WHEN ((l.metadata ->> 'estimated_cost'::text) ~ '^[0-9]+([.][0-9]+)?$'::text) THEN ((l.metadata ->> 'estimated_cost'::text))::numeric
-                    ELSE (0)::numeric
-                END AS estimated_cost,
-                CASE
-                    WHEN (l.expires_at > r.now) THEN 'held'::text
-                    WHEN ((l.expires_at IS NOT NULL) AND (r.on_expiry = 'keep'::text)) THEN 'kept'::text
-                    WHEN (l.expires_at IS NOT NULL) THEN 'expired'::text
-                    WHEN (NOT COALESCE((l.metadata ? 'reserved_at'::text), false)) THEN 'spent'::text
-                    WHEN ((l.metadata ->> 'type'::text) = 'cancelled'::text) THEN 'cancelled'::text
-                    WHEN (((l.metadata ->> 'type'::text) = 'expired'::text) AND (l.cost > (0)::numeric)) THEN 'kept'::text
-                    WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
-                    ELSE 'spent'::text
-                END AS state) h)
-  GROUP BY (budget._window(l.created_at, r.timezone)).day, l.service_name
- HAVING (count(l.id) > 0);
+ WITH RECURSIVE reading AS MATERIALIZED (
+         SELECT r_1.now,
+            r_1.timezone,
+            r_1.on_expiry
+           FROM budget._reading() r_1(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
+        ), days(day, starts_at, ends_at) AS (
+         SELECT w.day,
+            w.starts_at,
+            w.ends_at
+           FROM (reading r_1
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
+                   FROM public.cost_tracking l
+                  WHERE (l.created_at > '-infinity'::timestamp with time zone)), r_1.timezone) w(day, starts_at, ends_at))
+          WHERE (w.day IS NOT NULL)
+        UNION ALL
+         SELECT w.day,
+            w.starts_at,
+            w.ends_at
+           FROM ((days d_1
+             CROSS JOIN reading r_1)
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
+                   FROM public.cost_tracking l
+                  WHERE (l.created_at >= d_1.ends_at)), r_1.timezone) w(day, starts_at, ends_at))
+          WHERE (w.day IS NOT NULL)
+        )
+ SELECT d.day,
+    s.service_name,
+    s.settled,
+    s.held,
+    s.cancelled,
+    s.expired,
+    s.calls
+   FROM ((reading r
+     CROSS JOIN ( SELECT d_1.day,
+            d_1.starts_at,
+            (d_1.ends_at - '00:00:00.000001'::interval) AS last_at
+           FROM days d_1
+        UNION ALL
+         SELECT NULL::date AS day,
+            n.never AS starts_at,
+            n.never AS last_at
+           FROM ( VALUES ('-infinity'::timestamp with time zone), ('infinity'::timestamp with time zone)) n(never)) d)
+     CROSS JOIN LATERAL ( SELECT l.service_name,
+            COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
+            COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
+            COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = 'cancelled'::text)), (0)::numeric) AS cancelled,
+            COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = ANY (ARRAY['expired'::text, 'kept'::text]))), (0)::numeric) AS expired,
+            count(*) AS calls
+           FROM (public.cost_tracking l
+             CROSS JOIN LATERAL ( SELECT
+                        CASE
+                            WHEN (l.expires_at IS NOT NULL) THEN l.cost
+                            WHEN ((l.metadata ->> 'estimated_cost'::text) ~ '^[0-9]+([.][0-9]+)?$'::text) THEN ((l.metadata ->> 'estimated_cost'::text))::numeric
+                            ELSE (0)::numeric
+                        END AS estimated_cost,
+                        CASE
+                            WHEN (l.expires_at > r.now) THEN 'held'::text
+                            WHEN ((l.expires_at IS NOT NULL) AND (r.on_expiry = 'keep'::text)) THEN 'kept'::text
+                            WHEN (l.expires_at IS NOT NULL) THEN 'expired'::text
+                            WHEN (NOT COALESCE((l.metadata ? 'reserved_at'::text), false)) THEN 'spent'::text
+                            WHEN ((l.metadata ->> 'type'::text) = 'cancelled'::text) THEN 'cancelled'::text
+                            WHEN (((l.metadata ->> 'type'::text) = 'expired'::text) AND (l.cost > (0)::numeric)) THEN 'kept'::text
+                            WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
+                            ELSE 'spent'::text
+                        END AS state) h)
+          WHERE ((l.created_at >= d.starts_at) AND (l.created_at <= d.last_at))
+          GROUP BY l.service_name) s);
 
 -- Name: VIEW daily_spend; Type: COMMENT; Schema: budget; Owner: -
 

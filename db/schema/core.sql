@@ -335,15 +335,17 @@ COMMENT ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text,
 
 -- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) RETURNS record
-    LANGUAGE sql STABLE
+CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
     AS …;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) IS 'What the other open holds of a member in a window hold together, and the earliest instant at which enough of them have
-lapsed to free the amount; NULL if that never is.';
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) IS 'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';
 
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1247,33 +1249,73 @@ Errors and locks: those of budget.reserve.';
 -- Name: daily_spend; Type: VIEW; Schema: budget; Owner: -
 
 CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
- SELECT (budget._window(l.created_at, r.timezone)).day AS day,
-    l.service_name,
-    COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
-    COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
-    COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = 'cancelled'::text)), (0)::numeric) AS cancelled,
-    COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = ANY (ARRAY['expired'::text, 'kept'::text]))), (0)::numeric) AS expired,
-    count(*) AS calls
-   FROM ((budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
-     LEFT JOIN public.cost_tracking l ON (true))
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN (l.expires_at IS NOT NULL) THEN l.cost
-                    WHEN ((l.metadata ->> 'estimated_cost'::text) ~ '^[0-9]+([.][0-9]+)?$'::text) THEN ((l.metadata ->> 'estimated_cost'::text))::numeric
-                    ELSE (0)::numeric
-                END AS estimated_cost,
-                CASE
-                    WHEN (l.expires_at > r.now) THEN 'held'::text
-                    WHEN ((l.expires_at IS NOT NULL) AND (r.on_expiry = 'keep'::text)) THEN 'kept'::text
-                    WHEN (l.expires_at IS NOT NULL) THEN 'expired'::text
-                    WHEN (NOT COALESCE((l.metadata ? 'reserved_at'::text), false)) THEN 'spent'::text
-                    WHEN ((l.metadata ->> 'type'::text) = 'cancelled'::text) THEN 'cancelled'::text
-                    WHEN (((l.metadata ->> 'type'::text) = 'expired'::text) AND (l.cost > (0)::numeric)) THEN 'kept'::text
-                    WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
-                    ELSE 'spent'::text
-                END AS state) h)
-  GROUP BY (budget._window(l.created_at, r.timezone)).day, l.service_name
- HAVING (count(l.id) > 0);
+ WITH RECURSIVE reading AS MATERIALIZED (
+         SELECT r_1.now,
+            r_1.timezone,
+            r_1.on_expiry
+           FROM budget._reading() r_1(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
+        ), days(day, starts_at, ends_at) AS (
+         SELECT w.day,
+            w.starts_at,
+            w.ends_at
+           FROM (reading r_1
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
+                   FROM public.cost_tracking l
+                  WHERE (l.created_at > '-infinity'::timestamp with time zone)), r_1.timezone) w(day, starts_at, ends_at))
+          WHERE (w.day IS NOT NULL)
+        UNION ALL
+         SELECT w.day,
+            w.starts_at,
+            w.ends_at
+           FROM ((days d_1
+             CROSS JOIN reading r_1)
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
+                   FROM public.cost_tracking l
+                  WHERE (l.created_at >= d_1.ends_at)), r_1.timezone) w(day, starts_at, ends_at))
+          WHERE (w.day IS NOT NULL)
+        )
+ SELECT d.day,
+    s.service_name,
+    s.settled,
+    s.held,
+    s.cancelled,
+    s.expired,
+    s.calls
+   FROM ((reading r
+     CROSS JOIN ( SELECT d_1.day,
+            d_1.starts_at,
+            (d_1.ends_at - '00:00:00.000001'::interval) AS last_at
+           FROM days d_1
+        UNION ALL
+         SELECT NULL::date AS day,
+            n.never AS starts_at,
+            n.never AS last_at
+           FROM ( VALUES ('-infinity'::timestamp with time zone), ('infinity'::timestamp with time zone)) n(never)) d)
+     CROSS JOIN LATERAL ( SELECT l.service_name,
+            COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
+            COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
+            COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = 'cancelled'::text)), (0)::numeric) AS cancelled,
+            COALESCE(sum(h.estimated_cost) FILTER (WHERE (h.state = ANY (ARRAY['expired'::text, 'kept'::text]))), (0)::numeric) AS expired,
+            count(*) AS calls
+           FROM (public.cost_tracking l
+             CROSS JOIN LATERAL ( SELECT
+                        CASE
+                            WHEN (l.expires_at IS NOT NULL) THEN l.cost
+                            WHEN ((l.metadata ->> 'estimated_cost'::text) ~ '^[0-9]+([.][0-9]+)?$'::text) THEN ((l.metadata ->> 'estimated_cost'::text))::numeric
+                            ELSE (0)::numeric
+                        END AS estimated_cost,
+                        CASE
+                            WHEN (l.expires_at > r.now) THEN 'held'::text
+                            WHEN ((l.expires_at IS NOT NULL) AND (r.on_expiry = 'keep'::text)) THEN 'kept'::text
+                            WHEN (l.expires_at IS NOT NULL) THEN 'expired'::text
+                            WHEN (NOT COALESCE((l.metadata ? 'reserved_at'::text), false)) THEN 'spent'::text
+                            WHEN ((l.metadata ->> 'type'::text) = 'cancelled'::text) THEN 'cancelled'::text
+                            WHEN (((l.metadata ->> 'type'::text) = 'expired'::text) AND (l.cost > (0)::numeric)) THEN 'kept'::text
+                            WHEN ((l.metadata ->> 'type'::text) = 'expired'::text) THEN 'expired'::text
+                            ELSE 'spent'::text
+                        END AS state) h)
+          WHERE ((l.created_at >= d.starts_at) AND (l.created_at <= d.last_at))
+          GROUP BY l.service_name) s);
 
 -- Name: VIEW daily_spend; Type: COMMENT; Schema: budget; Owner: -
 
@@ -1577,9 +1619,9 @@ GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) FROM PUBLIC;
 
--- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT held numeric, OUT enough_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 

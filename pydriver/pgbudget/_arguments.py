@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -68,5 +68,9 @@ def batch_to_json(batch: Iterable[Request | Settlement]) -> str:
             return f"{value // timedelta(microseconds=1)} microseconds"
         return money(value) if name.endswith("_cost") else value
 
+    batch = list(batch)
+    for element in batch:
+        if not is_dataclass(element):
+            raise TypeError(f"a batch is of Request or Settlement, not {type(element).__name__}")
     given = ({field.name: getattr(element, field.name) for field in fields(element)} for element in batch)
     return to_json([{n: sent(n, value) for n, value in element.items() if value is not None} for element in given])

@@ -167,6 +167,9 @@ class UndeliveredSettlements(UndeliveredSettlement):
 # that has failed before are InternalErrors.
 _UNDELIVERED = (psycopg.OperationalError, psycopg.InternalError)
 
+_OF_BUDGETS = ("reserve_many", "settle_many", "set_budget", "drop_budget")
+"""What the series `budgets` adds."""
+
 _BY_SQLSTATE = {error.sqlstate: error for error in BudgetError.__subclasses__() if error.sqlstate}
 
 
@@ -179,6 +182,9 @@ def translated(error: BaseException, function: str, arguments: Mapping[str, Any]
     if function in POSTING and isinstance(error, _UNDELIVERED):
         undelivered = UndeliveredSettlements if function == "settle_many" else UndeliveredSettlement
         ours = undelivered(function, arguments, error)
+    elif isinstance(error, psycopg.errors.UndefinedFunction) and f"budget.{function}(" in (diag.message_primary or ""):
+        hint = "pgbudget migrate --series budgets" if function in _OF_BUDGETS else "pgbudget migrate"
+        ours = DatabaseBehind(f"the database has no function budget.{function} as this driver calls it", hint=hint)
     elif kind:
         ours = kind(diag.message_primary or "", detail=diag.message_detail, hint=diag.message_hint)
     else:

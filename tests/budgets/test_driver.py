@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import pgbudget
-from pgbudget import Budget, Outcome, Request, Settlement
+from pgbudget import Budget, Outcome, Request, Settlement, migrations
 from tests.conftest import Connect
 from tests.driver.conftest import Open, any_budget, budget, open_budget
 from tests.driver.ledger import Connection, ledger, rows, terminate
@@ -84,6 +84,20 @@ def test_what_is_no_amount_is_not_sent(empty_dsn: str) -> None:
         Budget(empty_dsn).reserve_many([Request(cost, "svc")])
     with pytest.raises(TypeError, match="an amount is"):
         Budget(empty_dsn).settle_many([Settlement(uuid4(), cost)])
+
+
+def test_what_is_no_request_is_not_sent(empty_dsn: str) -> None:
+    request: Any = {"estimated_cost": 1, "service_name": "svc"}
+    with pytest.raises(TypeError, match="a batch is of Request or Settlement, not dict"):
+        Budget(empty_dsn).reserve_many([request])
+
+
+def test_without_the_series_it_says_how_to_apply_it(empty_dsn: str) -> None:
+    migrations.migrate(empty_dsn)
+    with Budget(empty_dsn) as budget, pytest.raises(pgbudget.DatabaseBehind) as caught:
+        budget.reserve_many([Request(1, "svc")])
+    assert "no function budget.reserve_many" in caught.value.message
+    assert caught.value.hint == "pgbudget migrate --series budgets"
 
 
 def test_settlements_that_cannot_be_delivered_are_handed_back(open_budget: Open, db: Connection) -> None:

@@ -460,9 +460,17 @@ def test_an_old_snapshot_is_found(dsn: str, db: Connection, old_snapshot: None) 
 
 
 def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> None:
+    db.execute("SET default_transaction_isolation = 'repeatable read'")  # none takes others along
     for _ in range(1000):
         db.execute("INSERT INTO public.cost_tracking (service_name, cost) VALUES ('svc', 0.01)")
+    db.execute("RESET default_transaction_isolation")
     [(check, _, _, mend)] = troubles(dsn)
     assert (check, mend) == ("postings", "From cron: SELECT budget.prune()")
     db.execute("SELECT budget.prune()")
     assert troubles(dsn) == []
+
+
+def test_a_table_that_is_gone_comes_with_the_files_of_the_series(dsn: str, db: Connection) -> None:
+    db.execute("DROP TABLE budget.postings")
+    mends = {check: mend or "" for check, _, found, mend in troubles(dsn) if "cannot be asked" in found}
+    assert mends["postings"].endswith(": pgbudget sql --series budgets | psql")

@@ -314,7 +314,7 @@ def test_a_role_without_rights_is_told_which_it_needs(dsn: str, db: Connection, 
         done = invoke(*command, dsn=make_conninfo(dsn, user="stranger"))
         assert (done.code, done.out) == (3, "")
         assert "permission denied" in done.err
-        assert "budget_reader (status, holds, watch, doctor)" in " ".join(done.err.split())
+        assert "budget_reader (status, holds, watch, doctor, budgets)" in " ".join(done.err.split())
         told = json.loads(invoke(*command, "--json", dsn=make_conninfo(dsn, user="stranger")).err)
         assert (told["sqlstate"], told["hint"][:7]) == ("42501", "Connect")
     finally:

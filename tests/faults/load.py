@@ -129,7 +129,7 @@ class Client:
             if row and row.lapses and len(may_be) == 1
         ]
         shares = {"reserve": 3, "abandon": 1, "end": 4 * len(mine), "spend": 2, "sweep": 1} | by_series(
-            core={}, budgets={"reserve many": 2, "end many": 4 * (len(mine) > 1)}
+            core={}, budgets={"reserve many": 2, "end many": 4 * (len(mine) > 1), "administer": 1}
         )
         [choice] = dice.choices(list(shares), list(shares.values()))
         if choice == "end":
@@ -142,6 +142,11 @@ class Client:
             "sweep": Call("expire", {}, [{}], self._sweep),
             "reserve many": promises.reserve_many([new, UUID(int=new.int ^ 1)], estimate / 2),
             "end many": promises.settle_many(dict(mine[:3]), cent),
+            "administer": (
+                promises.set_slots(new.int % 5 + 1),
+                promises.administer("prune"),
+                promises.reconcile_nothing(),
+            )[new.int % 3],
         }[choice]
 
     def _end(self, hold: UUID, row: Row, new: UUID, estimate: Decimal, cent: Decimal) -> Call:

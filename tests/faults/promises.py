@@ -227,37 +227,53 @@ CALLS: dict[str, Callable[[Connection], Call]] = {
 """Makes one of each, whose row is HOLD in an empty ledger; of those that need a hold, with it."""
 
 
-def administer(db: Connection, function: str, *arguments: object) -> Call:
-    """A call that changes budgets and balances and leaves the ledger as it is."""
-    there: Rows = {**ledger(db)}
+def administer(function: str, *arguments: object, ledger: Rows | None = None, **named: object) -> Call:
+    """A call that changes budgets and balances and leaves these rows of the ledger as they are."""
+    there = ledger or {}
 
     def send(connection: Connection) -> list[Rows]:
-        rows.call(connection, function, *arguments)
+        rows.call(connection, function, *arguments, **named)
         return [there]
 
     return Call(function, there, [there], send)
 
 
+def set_slots(slots: int) -> Call:
+    """Spread the day's room anew."""
+    return administer("set_budget", "daily", None, p_slots=slots)
+
+
+def reconcile_nothing() -> Call:
+    """What is healthy has nothing to repair, whoever writes meanwhile."""
+
+    def send(connection: Connection) -> list[Rows]:
+        repaired = connection.execute("SELECT r::text FROM budget.reconcile() AS r").fetchall()
+        assert not repaired, repaired
+        return [{}]
+
+    return Call("reconcile", {}, [{}], send)
+
+
 def _set_budget(db: Connection) -> Call:
     rows.spend(db, 3, service="direct")
-    return administer(db, "set_budget", "services", 50, "service")
+    return administer("set_budget", "services", 50, "service", ledger={**ledger(db)})
 
 
 def _drop_budget(db: Connection) -> Call:
     _set_budget(db).send(db)
-    return administer(db, "drop_budget", "services")
+    return administer("drop_budget", "services", ledger={**ledger(db)})
 
 
 def _reconcile(db: Connection) -> Call:
     db.execute("SET session_replication_role = replica")  # as a restore may, which then has to be made good
     rows.spend(db, 3, service="direct")
     db.execute("RESET session_replication_role")
-    return administer(db, "reconcile")
+    return administer("reconcile", ledger={**ledger(db)})
 
 
 def _prune(db: Connection) -> Call:
     rows.spend(db, 3, service="direct")  # whose posting nobody has folded
-    return administer(db, "prune")
+    return administer("prune", ledger={**ledger(db)})
 
 
 ADMINISTRATION: dict[str, Callable[[Connection], Call]] = by_series(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -105,8 +106,27 @@ def test_the_metadata_of_plain_spend_is_the_applications_own(
     expect(one(reader, DAYS), settled=9, held=0, cancelled=0, expired=0)
 
 
-def test_a_row_on_no_day_hides_no_other(reader: Connection, clock: Clock) -> None:
+@pytest.mark.parametrize("never", ["infinity", "-infinity"])
+def test_a_row_on_no_day_hides_no_other(reader: Connection, clock: Clock, never: str) -> None:
     with as_owner(reader):
-        reader.execute("INSERT INTO cost_tracking (service_name, cost, created_at) VALUES ('test', 1, 'infinity')")
+        reader.execute("INSERT INTO cost_tracking (service_name, cost, created_at) VALUES ('test', 1, %s)", [never])
     spend(reader, 2)
     assert [(row.day, row.settled) for row in rows(reader, DAYS)] == [(date(2025, 10, 3), 2), (None, 1)]
+
+
+def test_who_asks_for_a_day_reads_that_alone(tx: Connection, clock: Clock) -> None:
+    with as_owner(tx):
+        tx.execute(
+            """INSERT INTO cost_tracking (service_name, cost, created_at)
+               SELECT 'test', 1, '2025-10-01'::timestamptz + n * interval '1 minute'
+               FROM generate_series(1, 2000) AS n"""
+        )
+        spend(tx, 1, service="test")
+        query = "SELECT * FROM budget.daily_spend WHERE day = (SELECT s.day FROM budget.status AS s)"
+        explained = one(tx, f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}")[0][0]["Plan"]
+
+    def read(node: dict[str, Any]) -> float:
+        own = node["Actual Rows"] * node["Actual Loops"] if node.get("Relation Name") == "cost_tracking" else 0
+        return float(own + sum(map(read, node.get("Plans", []))))
+
+    assert read(explained) < 20

@@ -38,8 +38,9 @@ _MIGRATE = (
     "pgbudget migrate --plan says what somebody else has to run first."
 )
 _GRANTS = (
-    "Connect as another role, or GRANT one of these: budget_reader (status, holds, watch, doctor), budget_caller "
-    "(reserve, settle, cancel, record, check, extend, estimate, limits), budget_admin (freeze, expire, limits set)."
+    "Connect as another role, or GRANT one of these: budget_reader (status, holds, watch, doctor, budgets), "
+    "budget_caller (reserve, settle, cancel, record, check, extend, estimate, limits), budget_admin (freeze, expire, "
+    "limits set, budgets set)."
 )
 
 

@@ -21,7 +21,7 @@ _series_option = click.option(
     type=click.Choice(migrations.known_series()),
     default="core",
     show_default=True,
-    help="Which chain of migrations.",
+    help="Which chain of migrations; budgets, many budgets, is built on core.",
 )
 _wait_option = click.option(
     "--lock-wait",
@@ -67,6 +67,7 @@ def migrate(
     Examples:
       pgbudget migrate --plan              what would be done here, and why
       pgbudget migrate --grant-to app      install, and let the role app call
+      pgbudget migrate --series budgets    core and, on it, many budgets
     """
     console = out()
     if only_plan:

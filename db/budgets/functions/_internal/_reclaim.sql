@@ -10,7 +10,7 @@ AS $function$
 DECLARE
     c_few CONSTANT integer := 100;
 BEGIN
-    IF p_now >= (SELECT min(l.expires_at) FROM public.cost_tracking AS l)
+    IF (SELECT min(l.expires_at) FROM public.cost_tracking AS l WHERE l.expires_at <= p_now) IS NOT NULL
         AND c_few < (
             SELECT count(*)
             FROM (
