@@ -64,30 +64,33 @@ def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Ite
         # Nothing planted in this role's own search path is called.
         connection.execute("SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = on")
 
-        for name, look in _checks(connection, dsn):
+        for name, series, look in _checks(connection, dsn):
             on_check(name)
-            check = _checked(name, look)
+            check = _checked(name, series, look)
             yield check
             if name == "version" and check.verdict == "wrong":
                 return  # nothing else can be asked
 
 
-def _checks(connection: psycopg.Connection[Any], dsn: str) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
-    yield "version", lambda: _version(connection)
-    yield "clock", lambda: _clock(connection)
+def _checks(
+    connection: psycopg.Connection[Any], dsn: str
+) -> Iterator[tuple[str, str, Callable[[], Iterable[Finding]]]]:
+    """Each check: its name, the series that it is about, and how to look."""
+    yield "version", "core", lambda: _version(connection)
+    yield "clock", "core", lambda: _clock(connection)
     installed = [series for series in migrations.known_series() if _is_installed(connection, dsn, series)]
     installed.sort(key=lambda series: series != "core")  # first: the others replace some of its functions
     for series in installed:
-        yield f"migrations of {series}", partial(_pending, dsn, series)
-    yield "functions' bodies", lambda: _drift(connection, installed)
+        yield f"migrations of {series}", series, partial(_pending, dsn, series)
+    yield "functions' bodies", "core", lambda: _drift(connection, installed)
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
         for match in _CHECK.finditer(file.read_text() if file.is_file() else ""):
-            yield match["name"], partial(_asked, connection, match["query"])
-    yield "index of the day", lambda: _plan(connection)
+            yield match["name"], series, partial(_asked, connection, match["query"])
+    yield "index of the day", "core", lambda: _plan(connection)
 
 
-def _checked(name: str, look: Callable[[], Iterable[Finding]]) -> Check:
+def _checked(name: str, series: str, look: Callable[[], Iterable[Finding]]) -> Check:
     try:
         findings = list(look())
     except psycopg.errors.InsufficientPrivilege as error:
@@ -96,7 +99,7 @@ def _checked(name: str, look: Callable[[], Iterable[Finding]]) -> Check:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
             raise  # the connection is lost
         return Check(
-            name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}", _again("core"))]
+            name, "wrong", [Finding("wrong", f"it cannot be asked: {error.diag.message_primary}", _again(series))]
         )
     verdicts = [finding.verdict for finding in findings]
     return Check(name, next((v for v in ("wrong", "note") if v in verdicts), "ok"), findings)

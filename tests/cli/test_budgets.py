@@ -468,3 +468,9 @@ def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> 
     assert (check, mend) == ("postings", "From cron: SELECT budget.prune()")
     db.execute("SELECT budget.prune()")
     assert troubles(dsn) == []
+
+
+def test_a_table_that_is_gone_comes_with_the_files_of_the_series(dsn: str, db: Connection) -> None:
+    db.execute("DROP TABLE budget.postings")
+    mends = {check: mend or "" for check, _, found, mend in troubles(dsn) if "cannot be asked" in found}
+    assert mends["postings"].endswith(": pgbudget sql --series budgets | psql")

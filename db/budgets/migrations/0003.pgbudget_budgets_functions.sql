@@ -1746,6 +1746,15 @@ is that in force: a temporary raise is in it, and shown by raised_by and raised_
 
 DO $do$
 BEGIN
+    PERFORM budget._lock_table('public.system_config', 'SHARE ROW EXCLUSIVE');
+    CREATE OR REPLACE TRIGGER budget_rezone
+    AFTER INSERT OR UPDATE OR DELETE ON public.system_config
+    FOR EACH ROW EXECUTE FUNCTION budget._rezone();
+END
+$do$;
+
+DO $do$
+BEGIN
     PERFORM budget._keep_found();
 END
 $do$;
