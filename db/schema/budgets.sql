@@ -540,6 +540,17 @@ CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_nam
 
 COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';
 
+-- Name: _insert_posting(budget._match, numeric); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _insert_posting(p_match budget._match, p_amount numeric); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) IS 'Posts an amount to a balance, under the slot of this session.';
+
 -- Name: _iso(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._iso(p_at timestamp with time zone) RETURNS text
@@ -1116,6 +1127,17 @@ CREATE FUNCTION budget._spread_room(p_match budget._match) RETURNS void
 -- Name: FUNCTION _spread_room(p_match budget._match); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._spread_room(p_match budget._match) IS 'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';
+
+-- Name: _take_postings(budget._match, boolean); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) RETURNS numeric
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _take_postings(p_match budget._match, p_whole boolean); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) IS 'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were none.';
 
 -- Name: _take_room(budget._match, boolean); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -2317,6 +2339,10 @@ REVOKE ALL ON FUNCTION budget._insert_balance(p_budget text, p_member text, p_st
 
 REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) FROM PUBLIC;
 
+-- Name: FUNCTION _insert_posting(p_match budget._match, p_amount numeric); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) FROM PUBLIC;
+
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._iso(p_at timestamp with time zone) FROM PUBLIC;
@@ -2502,6 +2528,10 @@ REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numer
 -- Name: FUNCTION _spread_room(p_match budget._match); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._spread_room(p_match budget._match) FROM PUBLIC;
+
+-- Name: FUNCTION _take_postings(p_match budget._match, p_whole boolean); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) FROM PUBLIC;
 
 -- Name: FUNCTION _take_room(p_match budget._match, p_needs_room boolean); Type: ACL; Schema: budget; Owner: -
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -71,12 +71,17 @@ class Books:
     changes: dict[tuple[str, str], list[tuple[Time, Decimal]]] = field(default_factory=lambda: defaultdict(list))
     refusals: list[Refusal] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    longest: float = 0.0
+    """Seconds that the longest call took."""
 
     def client(
         self, pairs: list[Who], sizes: list[Decimal], seed: int, calls: int, shares: dict[str, int]
     ) -> Job[None]:
         """A client that makes so many calls, of each kind as often as its share says, and notes them here."""
         return lambda connection: Client(connection, self, pairs, sizes, seed).work(calls, shares)
+
+    def total(self) -> Decimal:
+        return sum((change for _, change in self.changes["*", "*"]), Decimal(0))
 
     def note(self, who: Who, change: Decimal, during: Time) -> None:
         for dimension in ("*", "team", "user"):
@@ -113,6 +118,8 @@ class Hold(NamedTuple):
 class Client:
     """Reserves and ends holds at random, as it is told how often. Its own holds it ends once, and for no more."""
 
+    functions: ClassVar[list[str]] = ["reserve", "reserve_advisory"]
+
     def __init__(self, connection: Connection, books: Books, pairs: list[Who], sizes: list[Decimal], seed: int) -> None:
         self.connection = connection
         self.books = books
@@ -138,7 +145,7 @@ class Client:
 
     def ask(self, who: Who, cost: Decimal) -> bool:
         """Whether it was granted."""
-        function = self.dice.choice(["reserve", "reserve_advisory"])
+        function = self.dice.choice(self.functions)
         with self._timed() as during, self._open():
             verdict = call(self.connection, function, cost, "svc", who.metadata)
         return self._asked(who, cost, verdict, during())
@@ -242,6 +249,21 @@ class Client:
             spend(self.connection, "0.01", metadata=FREE.metadata)
         self.books.note(FREE, Decimal("0.01"), during())
 
+    def book(self) -> None:
+        """Direct spend in the place of a hold, and no more than that."""
+        self._replace(lambda who, cost: spend(self.connection, cost, metadata=who.metadata))
+
+    def record_instead(self) -> None:
+        self._replace(lambda who, cost: call(self.connection, "record", cost, "svc", who.metadata))
+
+    def _replace(self, write: Callable[[Who, Decimal], object]) -> None:
+        def end(hold: Hold, cost: Decimal) -> None:
+            with self.connection.transaction():
+                self.connection.execute("DELETE FROM public.cost_tracking WHERE id = %s", [hold.id])
+                write(hold.who, cost)
+
+        self._end(end, self._share)
+
     def lapse(self) -> None:
         """Reserve what lapses before it is seen. Nobody knows when the sweeper comes: so far it is counted."""
         with self._timed() as during:
@@ -262,3 +284,4 @@ class Client:
         ended: list[float] = []
         yield lambda: Time(began, ended[0])
         ended.append(time.monotonic())
+        self.books.longest = max(self.books.longest, ended[0] - began)

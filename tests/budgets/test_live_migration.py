@@ -1,21 +1,34 @@
-"""The series comes to a ledger in use, and goes again: what its callers find who were on their way meanwhile."""
+"""The series comes to a ledger in use, and goes again: what its callers find who were on their way meanwhile.
+
+RUNS=20 in the environment has that many comings and goings under load.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import ExitStack
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import psycopg
 import pytest
 
-from pgbudget.migrations import series_dir
+from pgbudget.embedded import Server
+from pgbudget.migrations import migrate, rollback, series_dir
+from tests.budgets.books import Books, Client, Time, Who
 from tests.budgets.standing import set_budget
-from tests.concurrency.calls import total
+from tests.concurrency.calls import set_limits, total
 from tests.concurrency.conftest import midday, session
 from tests.concurrency.sessions import Session
-from tests.race import Connection, Job
-from tests.rows import call
+from tests.migration.conftest import application_dsn, application_roles
+from tests.pgtap import is_empty
+from tests.race import Connection, Crowd, Job
+from tests.rows import call, rows
 
-__all__ = ["midday", "session"]
+__all__ = ["application_dsn", "application_roles", "midday", "session"]
 
 SLOTS = 2
 BACK = series_dir("budgets") / "migrations" / "0004.pgbudget_budgets_takeover.rollback.sql"
@@ -65,3 +78,102 @@ def opened(cost: int) -> Job[Any]:
         return reserving(cost)(connection)
 
     return run
+
+
+# Under load
+
+RUNS = int(os.environ.get("RUNS", "1"))
+CLIENTS = 10
+SECONDS = 120.0
+LONGEST_SECONDS = 2.0
+LIMIT = Decimal(20)
+PAIRS = [Who(f"team {number}", "somebody") for number in range(3)]
+SIZES = [Decimal(size) for size in ("1.7", "0.9", "0.31", "0.07")]
+SHARES = {
+    "reserve": 50,
+    "extend": 10,
+    "settle": 10,
+    "cancel": 8,
+    "update": 5,
+    "delete": 5,
+    "book": 6,
+    "record_instead": 6,
+}
+
+
+class AnyCaller(Client):
+    """It calls the application's own function too."""
+
+    functions: ClassVar[list[str]] = ["reserve", "reserve_advisory", "public.check_and_reserve_budget"]
+
+    def _asked(self, who: Who, cost: Decimal, verdict: Any, during: Time) -> bool:
+        if not hasattr(verdict, "reason"):
+            says = SimpleNamespace(reason="exhausted", budget="daily", limit_amount=LIMIT)
+            verdict = SimpleNamespace(**verdict._asdict(), **vars(says))
+        return super()._asked(who, cost, verdict, during)
+
+
+def calling(books: Books, seed: int) -> Callable[[threading.Event], Job[None]]:
+    def begin(over: threading.Event) -> Job[None]:
+        def work(connection: Connection) -> None:
+            client = AnyCaller(connection, books, PAIRS, SIZES, seed)
+            while not over.is_set():
+                client.work(1, SHARES)
+
+        return work
+
+    return begin
+
+
+def watching(over: threading.Event) -> Job[None]:
+    """Look at one moment after another: all that is spent here was reserved."""
+
+    def watch(connection: Connection) -> None:
+        while not over.is_set():
+            assert rows(connection, "SELECT * FROM budget.invariants") == []
+            assert total(connection) <= LIMIT
+
+    return watch
+
+
+def setting(over: threading.Event) -> Job[None]:
+    """What is set and swept meanwhile."""
+
+    def change(connection: Connection) -> None:
+        while not over.is_set():
+            for cap in (1, 2):
+                set_limits(daily_soft_cap=cap)(connection)
+                call(connection, "expire")
+
+    return change
+
+
+def test_nobody_notices_that_it_comes_and_goes(server: Server, application_dsn: str) -> None:
+    migrate(application_dsn)
+    books = Books()
+
+    def coming_and_going(connection: Connection) -> None:
+        for _ in range(RUNS):
+            migrate(application_dsn, series="budgets")
+            for slots in (8, 1, 4):
+                call(connection, "set_budget", "daily", None, p_slots=slots)
+                set_budget(connection, "team", 1000, "team", slots=slots)
+            rollback(application_dsn, series="budgets", all=True)
+
+    with ExitStack() as opened:
+        connections = [
+            opened.enter_context(psycopg.connect(application_dsn, autocommit=True)) for _ in range(CLIENTS + 3)
+        ]
+        db = connections[-1]
+        db.execute("DELETE FROM public.cost_tracking")
+        set_limits(daily_soft_cap=1, daily_hard_cap=10, emergency_kill=int(LIMIT))(db)
+        everybody = opened.enter_context(Crowd(connections, SECONDS))
+        everybody.race_beside(
+            [*(calling(books, seed) for seed in range(CLIENTS)), watching, setting], [coming_and_going]
+        )
+        assert books.errors == {}
+        assert books.refusals
+        assert books.false_refusals() == []
+        assert total(db) == books.total()
+        assert books.longest < LONGEST_SECONDS
+        is_empty(db, "SELECT * FROM budget.invariants")

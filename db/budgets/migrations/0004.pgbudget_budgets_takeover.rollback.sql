@@ -1,4 +1,4 @@
--- Decisions are core's again before the balances are left behind. Writers of the ledger wait for this short transaction.
+-- Decisions are core's again before the balances are left behind. Writers of the ledger wait for this short while.
 
 SET search_path = pg_catalog, pg_temp;
 
@@ -85,9 +85,9 @@ COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, times
 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
 own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
 
--- While an index of the ledger is built or dropped, both variants serialise on the advisory lock: who waits for a table
--- lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The advisory lock comes first here: without
--- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
+-- Between core's decisions and those of this series, both variants serialise on the advisory lock: who waits for a
+-- table lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The ledger comes first, as in the
+-- decisions before and after: of two orders, each would wait for the other.
 CREATE OR REPLACE FUNCTION budget._serialise(
     p_lock text,
     p_postings budget._posting[],
@@ -99,8 +99,8 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM pg_advisory_xact_lock(8099550711184319860);
     LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
     decided_at := budget._now();
     config := budget._require_config();
 END
@@ -108,15 +108,14 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
 COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
-'Takes the transaction-level advisory lock 8099550711184319860 and ROW EXCLUSIVE on the ledger, whatever p_lock says,
+'Takes ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860, whatever p_lock says,
 until the end of the transaction. Returns the instant of the decision and the limits in force, both read under the locks.
 Errors: PB005; 55P03.';
 -- end compiled
 
 DO $do$
 BEGIN
-    PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'ACCESS EXCLUSIVE');
-    DROP TRIGGER IF EXISTS budget_rezone ON public.system_config;
+    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
     DROP TRIGGER IF EXISTS budget_post_insert ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_update ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_post_delete ON public.cost_tracking;

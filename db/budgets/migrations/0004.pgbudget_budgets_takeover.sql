@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp;
 
 DO $do$
 BEGIN
-    PERFORM budget._lock_table('public.system_config, public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+    PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
     CREATE OR REPLACE TRIGGER budget_post_insert
     AFTER INSERT ON public.cost_tracking
     REFERENCING NEW TABLE AS new_rows
@@ -25,10 +25,6 @@ BEGIN
     CREATE OR REPLACE TRIGGER budget_post_truncate
     AFTER TRUNCATE ON public.cost_tracking
     FOR EACH STATEMENT EXECUTE FUNCTION budget._forget_balances();
-
-    CREATE OR REPLACE TRIGGER budget_rezone
-    AFTER INSERT OR UPDATE OR DELETE ON public.system_config
-    FOR EACH ROW EXECUTE FUNCTION budget._rezone();
 
     PERFORM budget._rebuild(budget._read_config(), b.name) FROM budget.budgets AS b;
 END
