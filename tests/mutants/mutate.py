@@ -50,6 +50,11 @@ class Mutant:
     slots: int = 1
     """Over how many slots these spread the room of the day."""
 
+    @property
+    def files(self) -> dict[str, Mapping[str, str]]:
+        """All edits, by file."""
+        return {self.file: self.edits, **self.beside}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -79,7 +84,7 @@ def planted(mutant: Mutant | None) -> Iterator[Path]:
         shutil.copytree(ROOT / "db", tree / "db")
         shutil.copytree(ROOT / "pydriver", tree / "pydriver", ignore=shutil.ignore_patterns("__pycache__"))
         if mutant is not None:
-            for file, edits in {mutant.file: mutant.edits, **mutant.beside}.items():
+            for file, edits in mutant.files.items():
                 _plant(tree / "db" / mutant.series, file, edits)
         yield tree / "pydriver"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.mutants import catalogue, catalogue_budgets
-from tests.mutants.mutate import STILLBORN, Mutant, StaleMutantError, mutated, planted, run, seen_by
+from tests.mutants.mutate import ROOT, STILLBORN, Mutant, StaleMutantError, mutated, planted, run, seen_by
 from tests.mutants.report import CAUGHT_BY, IT_SAID, MUTANT, SURVIVED
 
 Record = Callable[[str, object], None]
@@ -46,6 +46,13 @@ def test_is_caught(mutant: Mutant, record_property: Record) -> None:
     assert not survived, f"{mutant.name}: nothing was noticed"
     stillborn = [said[0] for f in failed.values() for outcome in f if (said := STILLBORN.search(outcome.said))]
     assert not stillborn, "it does not even run"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_is_not_stale(mutant: Mutant) -> None:
+    """In a second, for all of them: `-k stale`."""
+    for file, edits in mutant.files.items():
+        mutated((ROOT / "db" / mutant.series / file).read_text(), edits)
 
 
 def test_no_two_mutants_are_the_same() -> None:
