@@ -81,3 +81,17 @@ def test_a_call_comes_by_as_few_pages_in_a_full_day(
         few,
         many,
     )
+
+
+def test_a_batch_for_many_members_does_not_look_for_lapsed_holds_for_each(tx: Connection, clock: Clock) -> None:
+    set_budget(tx, "svc", 1000, dimension="service")
+
+    def pages(name: str) -> int:
+        requests = [{"estimated_cost": "0.01", "service_name": f"{name} {n}"} for n in range(100)]
+        return _pages(tx, f"SELECT * FROM budget.reserve_many('{json.dumps(requests)}')")
+
+    pages("warm")
+    few = pages("none has lapsed")
+    _write(tx, 90, "1 second")
+    clock.advance(seconds=2)
+    assert pages("some have lapsed") <= 1.2 * few

@@ -66,6 +66,8 @@ DROP FUNCTION IF EXISTS budget._escalate_balance(budget._config, budget._match);
 
 DROP FUNCTION IF EXISTS budget._balance(budget._config, text, text, text, timestamptz, timestamptz, timestamptz);
 
+DROP FUNCTION IF EXISTS budget._booked(text, text, text, timestamptz, timestamptz);
+
 DROP FUNCTION IF EXISTS budget._lapsed(text, text, timestamptz, timestamptz, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._lock_balance(budget._match, boolean, boolean);

@@ -571,6 +571,37 @@ COMMENT ON FUNCTION budget._lapsed(text, text, timestamptz, timestamptz, timesta
 'What the holds of a member in a window come to that have lapsed at p_now and are not marked expired yet.';
 -- end functions/_internal/_lapsed.sql
 
+-- begin functions/_internal/_booked.sql
+CREATE OR REPLACE FUNCTION budget._booked(
+    p_budget text,
+    p_dimension text,
+    p_member text,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz
+)
+RETURNS numeric
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_amount numeric := sum(b.amount)
+        FROM budget.balances AS b
+        WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at;
+BEGIN
+    -- A window in which nobody has asked yet, or that was pruned.
+    IF v_amount IS NULL THEN
+        RETURN budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
+    END IF;
+    RETURN v_amount + budget._posted(p_budget, p_member, p_starts_at);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._booked(text, text, text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._booked(text, text, text, timestamptz, timestamptz) IS
+'What the ledger rows of a member in a window come to, holds that have lapsed and are not marked yet among them.';
+-- end functions/_internal/_booked.sql
+
 -- begin functions/_internal/_balance.sql
 -- A hold that has lapsed counts nowhere, marked or not. Mostly there is none that is not marked yet.
 CREATE OR REPLACE FUNCTION budget._balance(
@@ -588,25 +619,12 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_amount numeric;
-    v_posted numeric;
-    v_lapsed_first timestamptz;
+    v_amount numeric := budget._booked(p_budget, p_dimension, p_member, p_starts_at, p_ends_at);
 BEGIN
-    SELECT
-        (
-            SELECT sum(b.amount)
-            FROM budget.balances AS b
-            WHERE b.budget = p_budget AND b.member = p_member AND b.starts_at = p_starts_at
-        ),
-        budget._posted(p_budget, p_member, p_starts_at),
-        -- By the index, whatever the planner knows of the ledger.
-        (SELECT min(l.expires_at) FROM public.cost_tracking AS l WHERE l.expires_at <= p_now)
-    INTO v_amount, v_posted, v_lapsed_first;
-    -- A window in which nobody has asked yet, or that was pruned.
-    v_amount := coalesce(
-        v_amount + v_posted, budget._unopened(p_budget, p_dimension, p_member, p_starts_at, p_ends_at)
-    );
-    IF v_lapsed_first IS NOT NULL AND p_config.on_expiry = 'release' THEN
+    -- The oldest alone is found by the index, whatever the planner knows of the ledger.
+    IF p_config.on_expiry = 'release'
+        AND (SELECT min(l.expires_at) FROM public.cost_tracking AS l WHERE l.expires_at <= p_now) IS NOT NULL
+    THEN
         v_amount := v_amount - budget._lapsed(p_dimension, p_member, p_starts_at, p_ends_at, p_now);
     END IF;
     RETURN v_amount;
@@ -629,9 +647,10 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_total numeric := budget._balance(
-        p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+    v_booked numeric := budget._booked(
+        p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at
     );
+    v_total numeric;
     v_reached record;
 BEGIN
     FOR v_reached IN
@@ -644,8 +663,13 @@ BEGIN
             UNION ALL
             SELECT p_match.limit_amount, 'critical'
         ) AS t (amount, severity)
-        WHERE t.amount <= v_total
+        WHERE t.amount <= v_booked
     LOOP
+        -- Lapsed holds are looked for only where it may make a difference: one statement may write for many members.
+        v_total := coalesce(v_total, budget._balance(
+            p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+        ));
+        CONTINUE WHEN v_reached.amount > v_total;
         PERFORM budget._escalate_once(
             'budget_threshold',
             (budget._window(budget._now(), p_config.timezone)).day,
@@ -1156,6 +1180,7 @@ DECLARE
     v_match budget._match;
     v_day budget._match;
     v_before numeric;
+    v_fits boolean;
     v_total numeric;
     v_held bigint;
 BEGIN
@@ -1163,16 +1188,23 @@ BEGIN
         RETURN;
     END IF;
     FOR v_match IN SELECT m.* FROM budget._matching(p_config, p_postings, p_now) AS m LOOP
-        v_before := budget._balance(
-            p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+        v_before := budget._booked(
+            v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at
         );
+        v_fits := v_match.enforcement = 'warn'
+            OR v_before + v_match.amount <= v_match.limit_amount
+            OR (v_match.amount = 0 AND v_match.budget <> 'daily');
+        -- Lapsed holds are looked for only where that makes a difference: a batch may be for many members.
+        IF v_match.budget = 'daily' OR NOT v_fits THEN
+            v_before := budget._balance(
+                p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+            );
+        END IF;
         IF v_match.budget = 'daily' THEN
             v_day := v_match;
             v_total := v_before;
         END IF;
-        IF v_match.enforcement = 'block' AND v_before + v_match.amount > v_match.limit_amount
-            AND (v_match.amount > 0 OR v_match.budget = 'daily')
-        THEN
+        IF NOT v_fits AND v_before + v_match.amount > v_match.limit_amount THEN
             RETURN;
         END IF;
     END LOOP;

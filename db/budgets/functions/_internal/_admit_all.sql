@@ -15,6 +15,7 @@ DECLARE
     v_match budget._match;
     v_day budget._match;
     v_before numeric;
+    v_fits boolean;
     v_total numeric;
     v_held bigint;
 BEGIN
@@ -22,16 +23,23 @@ BEGIN
         RETURN;
     END IF;
     FOR v_match IN SELECT m.* FROM budget._matching(p_config, p_postings, p_now) AS m LOOP
-        v_before := budget._balance(
-            p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+        v_before := budget._booked(
+            v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at
         );
+        v_fits := v_match.enforcement = 'warn'
+            OR v_before + v_match.amount <= v_match.limit_amount
+            OR (v_match.amount = 0 AND v_match.budget <> 'daily');
+        -- Lapsed holds are looked for only where that makes a difference: a batch may be for many members.
+        IF v_match.budget = 'daily' OR NOT v_fits THEN
+            v_before := budget._balance(
+                p_config, v_match.budget, v_match.dimension, v_match.member, v_match.starts_at, v_match.ends_at, p_now
+            );
+        END IF;
         IF v_match.budget = 'daily' THEN
             v_day := v_match;
             v_total := v_before;
         END IF;
-        IF v_match.enforcement = 'block' AND v_before + v_match.amount > v_match.limit_amount
-            AND (v_match.amount > 0 OR v_match.budget = 'daily')
-        THEN
+        IF NOT v_fits AND v_before + v_match.amount > v_match.limit_amount THEN
             RETURN;
         END IF;
     END LOOP;

@@ -6,9 +6,10 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_total numeric := budget._balance(
-        p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+    v_booked numeric := budget._booked(
+        p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at
     );
+    v_total numeric;
     v_reached record;
 BEGIN
     FOR v_reached IN
@@ -21,8 +22,13 @@ BEGIN
             UNION ALL
             SELECT p_match.limit_amount, 'critical'
         ) AS t (amount, severity)
-        WHERE t.amount <= v_total
+        WHERE t.amount <= v_booked
     LOOP
+        -- Lapsed holds are looked for only where it may make a difference: one statement may write for many members.
+        v_total := coalesce(v_total, budget._balance(
+            p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
+        ));
+        CONTINUE WHEN v_reached.amount > v_total;
         PERFORM budget._escalate_once(
             'budget_threshold',
             (budget._window(budget._now(), p_config.timezone)).day,
