@@ -90,8 +90,7 @@ def test_a_batch_for_many_members_does_not_look_for_lapsed_holds_for_each(tx: Co
         requests = [{"estimated_cost": "0.01", "service_name": f"{name} {n}"} for n in range(100)]
         return _pages(tx, f"SELECT * FROM budget.reserve_many('{json.dumps(requests)}')")
 
-    pages("warm")
-    few = pages("none has lapsed")
+    *_, few = (pages(f"none has lapsed {n}") for n in range(4))  # dead rows of this transaction make it more at first
     _write(tx, 90, "1 second")
     clock.advance(seconds=2)
-    assert pages("some have lapsed") <= 1.2 * few
+    assert pages("some have lapsed") <= 1.1 * few
