@@ -45,7 +45,7 @@ coverage-sql: .venv/with-test
 	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
 	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets \
 	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/budgets
-	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql/core
+	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql
 	$(BIN)/python -m tests.checkers.coverage budgets build/coverage/sql/budgets
 
 coverage-python: .venv/with-test

@@ -464,7 +464,7 @@ CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, 
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_sort TO 'off'
+    SET cursor_tuple_fraction TO '0.001'
     AS …;
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
@@ -1137,7 +1137,8 @@ CREATE FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) RE
 
 -- Name: FUNCTION _take_postings(p_match budget._match, p_whole boolean); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) IS 'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were none.';
+COMMENT ON FUNCTION budget._take_postings(p_match budget._match, p_whole boolean) IS 'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were
+none.';
 
 -- Name: _take_room(budget._match, boolean); Type: FUNCTION; Schema: budget; Owner: -
 

@@ -339,7 +339,7 @@ CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, 
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_sort TO 'off'
+    SET cursor_tuple_fraction TO '0.001'
     AS …;
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -

@@ -147,6 +147,15 @@ def test_the_outcomes_come_in_the_order_given(caller: Connection, holds: list[st
     assert [(str(o.reservation_id), o.actual_cost) for o in outcomes] == [(hold, n) for n, hold in enumerate(order)]
 
 
+def test_repeating_it_changes_nothing(caller: Connection, clock: Clock, holds: list[str]) -> None:
+    batch = settled(dict.fromkeys(holds, 4))
+    first = settle_many(caller, batch)
+    before = state(caller)
+    clock.advance(minutes=1)
+    assert settle_many(caller, [s | {"metadata": {"model": "large"}} for s in batch]) == first
+    assert state(caller) == before
+
+
 @pytest.mark.parametrize("cost", ["0.1", "0.100000000001", "0.1000000000001"])
 @pytest.mark.parametrize("as_text", [True, False])
 def test_money_is_exact_as_a_number_and_as_text(caller: Connection, holds: list[str], cost: str, as_text: bool) -> None:

@@ -72,7 +72,8 @@ def test_the_budget_that_refused_is_named(
     assert ledger_size(three) == before
     with as_owner(three):
         kept = [e.reason for e in escalations(three) if e.kind == "budget_refused"]
-    assert any(verdict["budget"] in reason or verdict["budget"] == "daily" for reason in kept)
+    limit = "Daily budget limit" if verdict["budget"] == "daily" else f"Budget {verdict['budget']}"
+    assert [reason.partition(" (")[0] for reason in kept] == [f"{limit}: svc was refused"]
 
 
 def test_what_fits_all_is_counted_by_all(three: Connection) -> None:

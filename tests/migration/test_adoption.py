@@ -107,14 +107,14 @@ def test_a_new_table_of_escalations_refers_to_the_work_orders_that_are_there(
 def test_tables_that_are_made_are_nobody_elses(application_dsn: str, db: Connection) -> None:
     """Default privileges, such as a hosted platform's, do not open them."""
     db.execute("DROP TABLE public.cost_tracking")
-    db.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, app_writer")
+    db.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO anon, app_writer")
     try:
         chain.migrate(application_dsn)
         for role in ("anon", "app_writer"):
             pgtap.table_privs_are(db, "public.cost_tracking", role, [])
             pgtap.table_privs_are(db, "budget.status", role, [])
     finally:
-        db.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, app_writer")
+        db.execute("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM anon, app_writer")
 
 
 def test_the_owner_of_the_tables_need_not_be_a_superuser(

@@ -313,7 +313,7 @@ SUM = [
     Mutant(
         "the holds that lapse last are counted first",
         f"{INTERNAL}/_freed.sql",
-        {"ORDER BY l.expires_at\n": "ORDER BY l.expires_at DESC\n"},
+        {"ORDER BY l.expires_at": "ORDER BY l.expires_at DESC"},
         ("sql/test_reserve.py::test_verdict",),
     ),
     Mutant(

@@ -284,8 +284,8 @@ COMMENT ON FUNCTION budget._insert_posting(budget._match, numeric) IS
 -- end functions/_internal/_insert_posting.sql
 
 -- begin functions/_internal/_take_postings.sql
--- Whoever takes postings passes over those that another is taking, and waits for nobody. They are locked before they are
--- deleted, because DELETE alone would wait.
+-- Whoever takes postings passes over those that another is taking, and waits for nobody. They are locked before they
+-- are deleted, because DELETE alone would wait.
 CREATE OR REPLACE FUNCTION budget._take_postings(p_match budget._match, p_whole boolean)
 RETURNS numeric
 LANGUAGE plpgsql
@@ -317,7 +317,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._take_postings(budget._match, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION budget._take_postings(budget._match, boolean) IS
-'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were none.';
+'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were
+none.';
 -- end functions/_internal/_take_postings.sql
 
 -- begin functions/_internal/_fold.sql
@@ -389,8 +390,9 @@ COMMENT ON FUNCTION budget._spread_room(budget._match) IS
 -- end functions/_internal/_spread_room.sql
 
 -- begin functions/_internal/_reclaim.sql
--- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest alone
--- is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to it.
+-- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest
+-- alone is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to
+-- it.
 CREATE OR REPLACE FUNCTION budget._reclaim(p_now timestamptz)
 RETURNS void
 LANGUAGE plpgsql

@@ -567,8 +567,8 @@ COMMENT ON FUNCTION budget._request(jsonb) IS
 
 -- begin functions/_internal/_freed.sql
 -- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds. They are read in the order
--- in which they lapse, and no further than to the one that frees enough; an index on that, where there is one, is used
--- whatever the planner takes the holds to be.
+-- in which they lapse, and no further than to the one that frees enough. A cursor is planned for the first rows of its
+-- answer: an index on that order, where there is one, is used however many holds the planner takes to be open.
 CREATE OR REPLACE FUNCTION budget._freed(
     p_amount numeric,
     p_now timestamptz,
@@ -585,14 +585,10 @@ LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
-SET enable_sort = off
+SET cursor_tuple_fraction = 0.001
 AS $function$
 DECLARE
-    v_hold record;
-    v_freed numeric := 0;
-BEGIN
-    is_enough := false;
-    FOR v_hold IN
+    c_holds CURSOR FOR
         SELECT l.expires_at, l.cost
         FROM public.cost_tracking AS l
         WHERE
@@ -601,8 +597,11 @@ BEGIN
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
             AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
-        ORDER BY l.expires_at
-    LOOP
+        ORDER BY l.expires_at;
+    v_freed numeric := 0;
+BEGIN
+    is_enough := false;
+    FOR v_hold IN c_holds LOOP
         v_freed := v_freed + v_hold.cost;
         IF v_freed >= p_amount THEN
             is_enough := true;
@@ -998,14 +997,14 @@ AS $function$
 DECLARE
     v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
     v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
-    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name)
-        || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
+    v_who text := coalesce('work order ' || p_work_order_id, p_service_name);
+    v_subject text := v_who || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
 BEGIN
     PERFORM budget._escalate_once(
         'budget_refused', v_day, v_subject, 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
-            v_budget, v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+            v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,

@@ -1,5 +1,6 @@
--- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest alone
--- is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to it.
+-- What has lapsed and is not marked is looked at by every decision: so many are not left to the sweeper. The oldest
+-- alone is asked for first, which the planner finds by the index whatever it knows of the ledger; the rest is pinned to
+-- it.
 CREATE OR REPLACE FUNCTION budget._reclaim(p_now timestamptz)
 RETURNS void
 LANGUAGE plpgsql

@@ -1,5 +1,5 @@
--- Whoever takes postings passes over those that another is taking, and waits for nobody. They are locked before they are
--- deleted, because DELETE alone would wait.
+-- Whoever takes postings passes over those that another is taking, and waits for nobody. They are locked before they
+-- are deleted, because DELETE alone would wait.
 CREATE OR REPLACE FUNCTION budget._take_postings(p_match budget._match, p_whole boolean)
 RETURNS numeric
 LANGUAGE plpgsql
@@ -31,4 +31,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._take_postings(budget._match, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION budget._take_postings(budget._match, boolean) IS
-'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were none.';
+'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were
+none.';

@@ -14,14 +14,14 @@ AS $function$
 DECLARE
     v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
     v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
-    v_subject text := coalesce('work order ' || p_work_order_id, p_service_name)
-        || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
+    v_who text := coalesce('work order ' || p_work_order_id, p_service_name);
+    v_subject text := v_who || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
 BEGIN
     PERFORM budget._escalate_once(
         'budget_refused', v_day, v_subject, 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
-            v_budget, v_subject, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+            v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
