@@ -173,6 +173,33 @@ def test_nobody_notices_a_change_but_by_its_limit(db: Connection, connect: Conne
             db.execute("TRUNCATE public.cost_tracking")
 
 
+def emptying(over: threading.Event) -> Job[None]:
+    """As an application's tests do."""
+
+    def empty(connection: Connection) -> None:
+        while not over.is_set():
+            connection.execute("TRUNCATE public.cost_tracking")
+            assert rows(connection, "SELECT * FROM budget.invariants") == []
+            time.sleep(0.02)
+
+    return empty
+
+
+def test_the_ledger_is_emptied_under_everybody(db: Connection, connect: Connect) -> None:
+    call(db, "set_budget", "daily", None, p_slots=4)
+    set_budget(db, "team", 6, "team")
+    set_budget(db, "user", 4, "user", slots=2)
+    books = Books()
+    with Crowd((connect() for _ in range(8 + 2)), SECONDS) as everybody:
+        everybody.race_beside(
+            [emptying, administering(1)], [books.client(PAIRS, SIZES, seed, CALLS // 2, SHARES) for seed in range(8)]
+        )
+    gone = {error for error in books.errors if error.endswith("PB002")}  # what was to be ended
+    assert gone
+    assert set(books.errors) - gone <= DOCUMENTED
+    assert drift(db) == []
+
+
 def test_a_budget_that_is_set_while_the_zone_changes_has_the_windows_of_the_new_one(
     db: Connection, session: Callable[[], Session]
 ) -> None:

@@ -23,7 +23,7 @@ __all__ = ["crowd", "healthy", "midday"]
 
 RUNS = int(os.environ.get("RUNS", "1"))
 CLIENTS = 16
-CALLS = 40
+CALLS = 30
 Each = dict[str, int]
 CASES: list[tuple[Each, Each]] = [
     ({"daily": 40, "team": 13, "user": 6}, {"daily": 1, "team": 1, "user": 1}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.budgets.slots import in_every_slot
 from tests.budgets.standing import members, set_budget
 from tests.concurrency.conftest import healthy, midday, session
 from tests.concurrency.sessions import Session
@@ -24,15 +25,6 @@ def reserving(cost: int, user: str) -> Job[Any]:
     return lambda connection: call(connection, "reserve", cost, "svc", {"user": user})
 
 
-def in_every_slot(session: Callable[[], Session]) -> list[Session]:
-    """A session in each of the slots: which one it has goes by the number of its backend."""
-    found: dict[int, Session] = {}
-    while len(found) < SLOTS:
-        one = session()
-        found.setdefault(one.pid % SLOTS, one)
-    return list(found.values())
-
-
 @pytest.mark.parametrize("slots", [1, SLOTS])
 def test_a_raise_that_has_ended_is_given_to_nobody(db: Connection, session: Callable[[], Session], slots: int) -> None:
     """Two that had each found room in their own slots wait for something else until there is room for one alone."""
@@ -46,7 +38,9 @@ def test_a_raise_that_has_ended_is_given_to_nobody(db: Connection, session: Call
 
     for user in ("ada", "bob"):
         reserving(0, user)(db)
-    keeper, first, second = (one for one in in_every_slot(session) if one.pid % SLOTS != db.info.backend_pid % SLOTS)
+    keeper, first, second = (
+        one for one in in_every_slot(session, SLOTS) if one.pid % SLOTS != db.info.backend_pid % SLOTS
+    )
     # Whoever else asks for the users' room, and is at it as long as this.
     keeper.begin()
     keeper.connection.execute("SELECT FROM budget.balances WHERE member IN ('ada', 'bob') FOR UPDATE")

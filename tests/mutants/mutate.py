@@ -46,9 +46,7 @@ class Mutant:
     beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What has to be wrong in other files too, for nobody makes this mistake in one place: their edits."""
     series: str = "core"
-    """Whose file it is, and what its tests' databases have."""
-    slots: int = 1
-    """Over how many slots these spread the room of the day."""
+    """Whose files these are, and what its tests' databases have."""
 
     @property
     def files(self) -> dict[str, Mapping[str, str]]:
@@ -98,16 +96,13 @@ def _plant(series: Path, name: str, edits: Mapping[str, str]) -> None:
         path.write_text(path.read_text().replace(source, wrong))
 
 
-def run(
-    tests: Iterable[str], driver: Path, *, series: str = "core", slots: int = 1, until_one_fails: bool = False
-) -> list[Outcome]:
+def run(tests: Iterable[str], driver: Path, *, series: str, until_one_fails: bool = False) -> list[Outcome]:
     """Run tests in a pytest of their own, with this driver; of two names for one case it is run once."""
     report = driver.parent / "report.xml"
     # xdist tells its workers apart through the environment, and pytest is told its options: this is none of them.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV"))}
     # Plugins that these tests do not use would take longer to load than most of the tests take.
-    environment |= {"PYTHONPATH": str(driver), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    environment |= {"SERIES": series, "SLOTS": str(slots)}
+    environment |= {"PYTHONPATH": str(driver), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "SERIES": series}
     command = [sys.executable, "-m", "pytest", "-p", "pytest_postgresql.plugin", "-p", "no:cacheprovider"]
     command += ["--tb=short", f"--junitxml={report}", *(["--exitfirst"] if until_one_fails else [])]
     done = subprocess.run(

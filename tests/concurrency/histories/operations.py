@@ -513,6 +513,21 @@ class Delete(Operation):
 
 
 @dataclass(frozen=True)
+class SetSlots(Operation):
+    """The room of the day is spread anew, over more rows or fewer. Nobody is to notice."""
+
+    slots: int = 1
+
+    statement = "SELECT slots FROM budget.set_budget('daily', NULL, p_slots => %(slots)s)"
+
+    def explains(self, call: Call, view: View) -> bool:  # noqa: ARG002 - it tells of what it did alone
+        return bool(call.answer == (self.slots,))
+
+    def effects(self, call: Call, state: State) -> Iterator[State]:  # noqa: ARG002 - it changes nothing
+        yield state
+
+
+@dataclass(frozen=True)
 class SetLimits(Operation):
     kill: int | None = None
     soft: int | None = None

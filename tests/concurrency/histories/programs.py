@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tests.concurrency.histories.operations import (
     EXEMPT,
@@ -21,6 +21,7 @@ from tests.concurrency.histories.operations import (
     Reserve,
     ReserveAdvisory,
     SetLimits,
+    SetSlots,
     Settle,
     Unfreeze,
     Update,
@@ -52,8 +53,9 @@ class Program:
 class Writer:
     """Writes one program."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, slots: int) -> None:
         self.seed = seed
+        self.slots = slots
         self.dice = random.Random(seed)  # noqa: S311 - the same program for the same seed
         # Costs are such that a sum says of what it is one, and some fit where others do not.
         self.costs = {row_id: self.dice.randrange(100, 4000) for row_id in (*HOLDS, *RECORDS)}
@@ -69,6 +71,7 @@ class Writer:
             dice.random() < 0.15,
             tuple(prologue),
             tuple(map(tuple, clients)),
+            self.slots,
         )
 
     def length(self) -> int:
@@ -129,6 +132,9 @@ class Writer:
         self.freezes += 1
         return self.dice.choice([Unfreeze(), Unfreeze(), Unfreeze(), Freeze(None, f"freeze {self.freezes}")])
 
+    def set_slots(self) -> Operation:
+        return SetSlots(None, self.dice.choice([1, self.slots]))
+
     def settle(self) -> Operation:
         hold = self.hold()
         return Settle(hold, self.cost(hold))
@@ -156,6 +162,7 @@ class Writer:
             self.set_limits: 3,
             self.freeze: 4,
             self.check: 3,
+            self.set_slots: 2 if self.slots > 1 else 0,
         }
         [write] = self.dice.choices(list(shares), list(shares.values()))
         return write()
@@ -163,4 +170,4 @@ class Writer:
 
 def program(seed: int, slots: int = 1) -> Program:
     """The program of a seed."""
-    return replace(Writer(seed).write(), slots=slots)
+    return Writer(seed, slots).write()
