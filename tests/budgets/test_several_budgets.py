@@ -191,6 +191,16 @@ def test_soft_limits_escalate_once_for_a_window_and_member(caller: Connection, c
     assert sorted(reached()).count(("alpha", "5", "warning")) == 2
 
 
+def test_what_has_lapsed_reaches_no_threshold(caller: Connection, clock: Clock) -> None:
+    set_budget(caller, "team", 10, "team", soft_limits=[5])
+    reserve(caller, 4, p_metadata=ADA, p_ttl="1 minute")
+    clock.advance(minutes=1)
+    spend(caller, 1, metadata=ADA)
+    assert thresholds(caller) == []
+    spend(caller, 4, metadata=ADA)
+    assert len(thresholds(caller)) == 1
+
+
 def test_an_inactive_budget_is_silent(caller: Connection, clock: Clock) -> None:
     set_budget(caller, "team", 10, "team", soft_limits=[1], active=False)
     spend(caller, 20, metadata=ADA)

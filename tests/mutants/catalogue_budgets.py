@@ -675,13 +675,13 @@ DECISIONS = [
     Mutant(
         "a lapsed hold counts until it is marked",
         f"{INTERNAL}/_balance.sql",
-        {"p_config.on_expiry = 'release' THEN": "false THEN"},
+        {"p_config.on_expiry = 'release'\n": "false\n"},
         ("budgets/test_windows.py::test_a_lapsed_hold_counts_nothing_marked_or_not",),
     ),
     Mutant(
         "a lapsed hold counts nothing though the limits say keep",
         f"{INTERNAL}/_balance.sql",
-        {"p_config.on_expiry = 'release' THEN": "true THEN"},
+        {"p_config.on_expiry = 'release'\n": "true\n"},
         ("budgets/test_windows.py::test_under_keep_a_lapsed_hold_is_spent",),
     ),
     Mutant(
@@ -698,8 +698,8 @@ DECISIONS = [
     ),
     Mutant(
         "a decision does not see what is posted and not folded",
-        f"{INTERNAL}/_balance.sql",
-        {"v_amount + v_posted": "v_amount"},
+        f"{INTERNAL}/_booked.sql",
+        {"v_amount + budget._posted(": "v_amount + 0 * budget._posted("},
         ("budgets/test_budget_status.py::test_it_says_what_the_next_decision_goes_by",),
     ),
     Mutant(
@@ -778,9 +778,15 @@ DECISIONS = [
 
 THRESHOLDS = [
     Mutant(
+        "thresholds count holds that have lapsed",
+        f"{INTERNAL}/_escalate_balance.sql",
+        {"CONTINUE WHEN v_reached.amount > v_total;": ""},
+        ("budgets/test_several_budgets.py::test_what_has_lapsed_reaches_no_threshold",),
+    ),
+    Mutant(
         "a threshold that is reached exactly is not",
         f"{INTERNAL}/_escalate_balance.sql",
-        {"t.amount <= v_total": "t.amount < v_total"},
+        {"t.amount <= v_booked": "t.amount < v_booked"},
         ("budgets/test_several_budgets.py::test_soft_limits_escalate_once_for_a_window_and_member",),
     ),
     Mutant(
