@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pgbudget import demo, migrations
 from pgbudget.embedded import Server
+from pgbudget.errors import DatabaseBehind
 from tests.cli.terminal import COLUMNS, COMMAND, environment, run_on_terminal
 
 
@@ -144,7 +145,7 @@ def test_an_error_ends_every_client_at_once_and_leaves_nothing(server: Server, m
 
     monkeypatch.setattr(demo, "migrate", migrate)
     started = time.monotonic()
-    with pytest.raises(psycopg.errors.UndefinedFunction, match="reserve_advisory"):
+    with pytest.raises(DatabaseBehind, match="reserve_advisory"):
         shown(server.dsn())
     assert time.monotonic() - started < 30
     assert databases(server) == set()
