@@ -101,10 +101,13 @@ class BudgetsScale:
         yield Case.alike("calls", CALLS, replace(loads[0], calls=2 * loads[0].calls), 2 * self.rounds)
         for delay_us in self.delays_us:
             yield Case.alike("calls", CALLS, loads[0], self.rounds, delay_us)
-        for delay_us in self.delays_us[:1]:
-            subjects = (BARE, HANDOVER, CORE, HOT[1], HOT[16], HOT[64])
-            yield Case.mixed("clients", ((s, load) for s in subjects for load in loads), self.few_rounds, delay_us)
-            yield self._members(loads, delay_us)
+        # The shortest delay with all, the longest with what must hold.
+        shortest, longest = self.delays_us[0], self.delays_us[-1]
+        subjects = (BARE, HANDOVER, CORE, HOT[1], HOT[16], HOT[64])
+        yield Case.mixed("clients", ((s, load) for s in subjects for load in loads), self.few_rounds, shortest)
+        yield self._members(loads, shortest)
+        yield Case.mixed("clients", ((s, loads[1 % len(loads)]) for s in (BARE, HOT[64])), self.few_rounds, longest)
+        yield self._members(loads, longest)
 
     def _members(self, loads: list[Load], delay_us: int = 0) -> Case:
         return Case.alike("members", (BARE, FIFTY, THREE), loads[1 % len(loads)], self.rounds, delay_us)
@@ -148,7 +151,7 @@ FULL = BudgetsScale(
     few_calls=(60, 16, 4),
     requests=1_000,
     many_calls=3,
-    delays_us=(1_000, 2_000),
+    delays_us=(1_000, 2_000, 4_000),
     rounds=8,
     few_rounds=4,
 )
@@ -160,7 +163,7 @@ QUICK = BudgetsScale(
     few_calls=(1, 1, 1),
     requests=3,
     many_calls=1,
-    delays_us=(500,),
+    delays_us=(400, 500),
     rounds=2,
     few_rounds=2,
 )

@@ -90,6 +90,7 @@ BUDGETS_TARGETS = (
     Target("1,000,000 rows in the day to 1,000 rows, 16 clients", _flat(16), low=0.9),
     Target("50 budgets, 16 clients", _members(budgets.FIFTY), low=0.7, missed=True),
     Target("50 budgets, 16 clients, commits 1 ms slower", _members(budgets.FIFTY, 1000), low=0.7, missed=True),
+    Target("50 budgets, 16 clients, commits 4 ms slower", _members(budgets.FIFTY, 4000), low=0.7, missed=True),
     Target(f"one hot budget, {HOT_SLOTS} slots, 16 clients", _hot(16, BARE, 16), low=0.5, missed=True),
     Target(
         f"one hot budget, {HOT_SLOTS} slots, 16 clients, commits 1 ms slower",
@@ -97,10 +98,16 @@ BUDGETS_TARGETS = (
         low=0.5,
         missed=True,
     ),
+    Target(
+        f"one hot budget, {HOT_SLOTS} slots, 16 clients, commits 4 ms slower",
+        _hot(16, BARE, 16, 4000),
+        low=0.5,
+    ),
     Target("the same budget, 64 clients to 16 clients", _hot(64, HOT, 16), low=0.8),
     Target("the same budget, 64 clients to 16 clients, commits 1 ms slower", _hot(64, HOT, 16, 1000), low=0.8),
     Target("3 budgets match, 16 clients", _members(budgets.THREE), low=0.4, missed=True),
     Target("3 budgets match, 16 clients, commits 1 ms slower", _members(budgets.THREE, 1000), low=0.4, missed=True),
+    Target("3 budgets match, 16 clients, commits 4 ms slower", _members(budgets.THREE, 4000), low=0.4),
     Target(
         "reserve_many of 1,000 to single calls, reservations per s",
         _pairs("many", budgets.MANY, budgets.SINGLE.name),
