@@ -139,7 +139,9 @@ def between(call: Call, at: int | None, later: int) -> bool:
 # ------------------------------------------------------------------------------------------------------ decisions
 
 
-def verdict_on(amount: int, service: str, view: View, hold: Row | None = None) -> tuple[Any, ...]:
+def verdict_on(
+    amount: int, service: str, view: View, hold: Row | None = None, hold_id: int | None = None
+) -> tuple[Any, ...]:
     """can_proceed, current_total, reason, limit_amount, remaining and retry_at (0 stands for the day's end)."""
     config, _, state, now = view
     total = state.total(now)
@@ -155,7 +157,7 @@ def verdict_on(amount: int, service: str, view: View, hold: Row | None = None) -
     else:
         freed, retry_at = 0, 0
         for expires, cost, row_id in state.open(now):
-            if state.rows[row_id] is not hold:
+            if row_id != hold_id:
                 freed += cost
                 if freed >= missing and retry_at == 0 and not state.keeps:
                     retry_at = expires
@@ -245,7 +247,7 @@ class Extend(Operation):
         if row.expires is None:
             return bool(answer == "PB004")
         amount = row.cost if self.cost is None else self.cost
-        if failed(answer) or not says(answer, verdict_on(amount, row.service, view, row)):
+        if failed(answer) or not says(answer, verdict_on(amount, row.service, view, row, self.id)):
             return False
         if not answer.can_proceed:
             return answer.expires is None

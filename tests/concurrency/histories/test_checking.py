@@ -371,6 +371,16 @@ SOUND_WHERE_SPREAD = {
         ],
         {1: held(7000, 50), 2: held(3000, 50)},
     ),
+    "what an extension would free by itself is not for it, though another has extended the hold meanwhile": Told(
+        [
+            RESERVED,
+            ("b", 0, 30, Reserve(2, 3000), granted(6000, 2, at=20)),
+            ("a", 40, 60, Extend(1), granted(9000, 1, at=10)),
+            ("b", 40, 90, Extend(1, 8000), refused(9500, "in_flight", 20 + HOUR)),
+            ("c", 61, 70, Insert(3, 500), (3,)),
+        ],
+        {**TWO_HOLDS, 3: spent(500)},
+    ),
 }
 WRONG_WHERE_SPREAD = {
     **{name: told for name, told in WRONG.items() if name not in SIDE_BY_SIDE},
