@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +22,14 @@ from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgbudget.embedded import Server
+from tests import surroundings
 from tests.checkers import profile
+from tests.concurrency.sessions import Session
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
+from tests.race import Crowd
 from tests.series import SERIES
+
+surroundings.forget()
 
 # A statement waits for locks and disks: how long it takes says nothing about the code.
 hypothesis.settings.register_profile("pgbudget", deadline=None, print_blob=True)
@@ -136,3 +141,23 @@ def connect(dsn: str, app_role: str) -> Iterator[Connect]:
 def db(connect: Connect) -> psycopg.Connection[TupleRow]:
     """A connection to this test's database, autocommit, as the superuser."""
     return connect()
+
+
+@pytest.fixture
+def session(connect: Connect, db: psycopg.Connection[TupleRow]) -> Iterator[Callable[[], Session]]:
+    """Open a session whose statements may be left waiting; all are closed at the end."""
+    with ExitStack() as opened:
+
+        def open_session() -> Session:
+            session = Session(connect(), observer=db)
+            opened.callback(session.close)
+            return session
+
+        yield open_session
+
+
+@pytest.fixture
+def crowd(connect: Connect) -> Iterator[Callable[[int], Crowd]]:
+    """Make a crowd of so many clients."""
+    with ExitStack() as opened:
+        yield lambda clients: opened.enter_context(Crowd(connect() for _ in range(clients)))

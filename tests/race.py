@@ -1,4 +1,4 @@
-"""Races: real connections, each with a thread of its own, let go by one barrier. Every wait is bounded."""
+"""Races: real connections, each with a thread of its own, let go by one barrier. Every wait is for an event."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
-SECONDS = 30.0
-"""How long anything here waits before it gives up: far more than a healthy run takes."""
+SECONDS = 300.0
+"""How long a test waits for an event before it gives up. Only a hang takes that long, on a machine however busy."""
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
@@ -28,6 +28,21 @@ def bound(connection: Connection) -> Connection:
     """Let no statement of this connection run for ever, so that no thread that waits for one does."""
     connection.execute(f"SET statement_timeout = {int(SECONDS * 1000)}".encode())
     return connection
+
+
+def waiting(db: Connection) -> bool:
+    """Whether a session of this database waits for a lock."""
+    query = """SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    return db.execute(query).fetchone() is not None
+
+
+def terminate(db: Connection, pid: int | None = None) -> None:
+    """End one session, or every other of this database, from the server's side; it is gone afterwards."""
+    db.execute(
+        """SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid = coalesce(%s, pid)""",
+        [int(SECONDS * 1000), pid],
+    )
 
 
 def until(condition: Callable[[], object], what: str) -> None:

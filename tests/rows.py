@@ -34,6 +34,11 @@ def one(connection: Connection, query: str, *params: object) -> Any:
     return answer[0]
 
 
+def value(connection: Connection, query: str, *params: object) -> Any:
+    """The one value that a query answers with."""
+    return one(connection, query, *params)[0]
+
+
 def _call(function: str, args: tuple[object, ...], named: dict[str, object]) -> tuple[str, list[object]]:
     if "." not in function:
         function = f"budget.{function}"
@@ -113,7 +118,7 @@ def spend(
     return spend_id
 
 
-def ledger(connection: Connection, row_id: UUID) -> Any:
+def ledger(connection: Connection, row_id: UUID | None) -> Any:
     """A row of the ledger, its type out of the metadata, and its place, which every update changes."""
     with as_owner(connection):
         return one(

@@ -20,13 +20,13 @@ from tests.budgets.books import Books, Who
 from tests.budgets.standing import drift, members, set_budget
 from tests.concurrency import calls
 from tests.concurrency.calls import set_limits, sqlstate
-from tests.concurrency.conftest import healthy, midday, session
+from tests.concurrency.conftest import healthy, midday
 from tests.concurrency.sessions import Session
 from tests.conftest import Connect
 from tests.race import Connection, Crowd, Job
 from tests.rows import call, rows, spend
 
-__all__ = ["healthy", "midday", "session"]
+__all__ = ["healthy", "midday"]
 
 RUNS = int(os.environ.get("RUNS", "1"))
 CLIENTS = 12

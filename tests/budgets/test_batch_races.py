@@ -13,12 +13,12 @@ import pytest
 from tests.budgets.batches import Element, reserve_many, settle_many
 from tests.budgets.standing import members, set_budget, standing
 from tests.concurrency.calls import insert
-from tests.concurrency.conftest import crowd, healthy, midday, session
+from tests.concurrency.conftest import healthy, midday
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
 from tests.rows import call, total
 
-__all__ = ["crowd", "healthy", "midday", "session"]
+__all__ = ["healthy", "midday"]
 
 ROUNDS = 10
 SLOTS = pytest.mark.parametrize("slots", [1, 4])

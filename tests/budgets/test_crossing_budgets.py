@@ -15,11 +15,11 @@ import pytest
 
 from tests.budgets.books import DIMENSIONS, Books, Client, Who
 from tests.budgets.standing import drift, members, set_budget
-from tests.concurrency.conftest import crowd, healthy, midday
+from tests.concurrency.conftest import healthy, midday
 from tests.race import Connection, Crowd, Job
 from tests.rows import call, rows
 
-__all__ = ["crowd", "healthy", "midday"]
+__all__ = ["healthy", "midday"]
 
 RUNS = int(os.environ.get("RUNS", "1"))
 CLIENTS = 16

@@ -15,8 +15,8 @@ import pgbudget
 from pgbudget import Budget, Outcome, Request, Settlement, migrations
 from tests.conftest import Connect
 from tests.driver.conftest import Open, any_budget, budget, open_budget
-from tests.driver.ledger import Connection, ledger, rows, terminate
-from tests.rows import total
+from tests.race import Connection, terminate
+from tests.rows import ledger, ledger_size, total
 
 __all__ = ["any_budget", "budget", "open_budget"]
 
@@ -35,9 +35,9 @@ def test_many_are_reserved_and_settled(any_budget: Budget, db: Connection) -> No
     ]
     assert (bool(granted), bool(refused), small.remaining) == (True, False, Decimal("39.5"))
     row = ledger(db, granted.reservation_id)
-    assert row["metadata"]["original_metadata"] == {"price": "0.10"}
-    assert timedelta(minutes=9) < row["expires_at"] - datetime.now(timezone.utc) <= timedelta(minutes=10)
-    assert ledger(db, small.reservation_id)["cost"] == Decimal("0.1")
+    assert row.metadata["original_metadata"] == {"price": "0.10"}
+    assert timedelta(minutes=9) < row.expires_at - datetime.now(timezone.utc) <= timedelta(minutes=10)
+    assert ledger(db, small.reservation_id).cost == Decimal("0.1")
 
     first, last = requests[0].reservation_id, requests[2].reservation_id
     settlements = [Settlement(last, 1e-05), Settlement(first, Decimal("1.5"), {"tokens": 7})]
@@ -45,7 +45,7 @@ def test_many_are_reserved_and_settled(any_budget: Budget, db: Connection) -> No
         Outcome(last, "actual", Decimal("0.1"), Decimal("0.00001"), False, False),
         Outcome(first, "actual", Decimal("60.5"), Decimal("1.5"), False, False),
     ]
-    assert ledger(db, first)["metadata"]["tokens"] == 7
+    assert ledger(db, first).metadata["tokens"] == 7
 
 
 def test_none_is_a_batch_too(budget: Budget) -> None:
@@ -58,7 +58,7 @@ def test_a_request_that_is_sent_again_is_charged_once(budget: Budget, db: Connec
     assert [v.reason for v in budget.reserve_many(requests)] == ["granted", "granted"]
     assert [v.reason for v in budget.reserve_many(requests)] == ["replayed", "replayed"]
     assert total(db) == 3
-    assert rows(db) == 2
+    assert ledger_size(db) == 2
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_is_wrong_with_one_says_which(
     with pytest.raises(error) as caught:
         open_budget().reserve_many([Request(1, "svc"), wrong])
     assert caught.value.detail == detail
-    assert rows(db) == 0
+    assert ledger_size(db) == 0
 
 
 def test_what_is_no_amount_is_not_sent(empty_dsn: str) -> None:

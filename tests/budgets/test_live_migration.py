@@ -21,14 +21,14 @@ from pgbudget.migrations import migrate, rollback, series_dir
 from tests.budgets.books import Books, Client, Time, Who
 from tests.budgets.standing import set_budget
 from tests.concurrency.calls import set_limits, total
-from tests.concurrency.conftest import midday, session
+from tests.concurrency.conftest import midday
 from tests.concurrency.sessions import Session
 from tests.migration.conftest import application_dsn, application_roles
 from tests.pgtap import is_empty
 from tests.race import Connection, Crowd, Job
 from tests.rows import call, rows
 
-__all__ = ["application_dsn", "application_roles", "midday", "session"]
+__all__ = ["application_dsn", "application_roles", "midday"]
 
 SLOTS = 2
 BACK = series_dir("budgets") / "migrations" / "0004.pgbudget_budgets_takeover.rollback.sql"

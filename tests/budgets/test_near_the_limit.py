@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests.concurrency.conftest import crowd, healthy, midday
+from tests.concurrency.conftest import healthy, midday
 from tests.race import Connection, Crowd
 from tests.rows import call, spend, total
 
-__all__ = ["crowd", "healthy", "midday"]
+__all__ = ["healthy", "midday"]
 
 CLIENTS = 64
 LIMIT = Decimal(100)

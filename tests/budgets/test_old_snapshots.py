@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from tests.budgets.standing import drift, members, set_budget
-from tests.concurrency.conftest import crowd, healthy, midday
+from tests.concurrency.conftest import healthy, midday
 from tests.conftest import Connect
 from tests.race import Crowd
 from tests.rows import Connection, call, failing, ledger_size, rows
 
-__all__ = ["crowd", "healthy", "midday"]
+__all__ = ["healthy", "midday"]
 
 LEVELS = pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 

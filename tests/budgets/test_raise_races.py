@@ -11,12 +11,12 @@ import pytest
 
 from tests.budgets.slots import in_every_slot
 from tests.budgets.standing import members, set_budget
-from tests.concurrency.conftest import healthy, midday, session
+from tests.concurrency.conftest import healthy, midday
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Job
 from tests.rows import call
 
-__all__ = ["healthy", "midday", "session"]
+__all__ = ["healthy", "midday"]
 
 SLOTS = 4
 

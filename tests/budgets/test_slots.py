@@ -10,11 +10,8 @@ import pytest
 from tests.budgets.slots import in_every_slot
 from tests.budgets.standing import drift, members, set_budget
 from tests.clock import Clock
-from tests.concurrency.conftest import session
 from tests.concurrency.sessions import Session
 from tests.rows import Connection, call, configure, reserve, rows, spend
-
-__all__ = ["session"]
 
 Open = Callable[[], Session]
 

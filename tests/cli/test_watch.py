@@ -26,6 +26,7 @@ from tests.cli.command import invoke
 from tests.cli.states import healthy, over
 from tests.cli.terminal import COLUMNS, COMMAND, environment, run_on_terminal
 from tests.cli.test_cli import DAY
+from tests.clock import midday_zone
 from tests.rows import configure, spend
 
 Connection = psycopg.Connection[Any]
@@ -86,7 +87,7 @@ def test_the_limit_is_met_if_it_goes_on_like_this(dsn: str, db: Connection, spen
 
 def test_a_limit_that_was_met_long_ago_is_met(dsn: str, db: Connection) -> None:
     now = datetime.now(timezone.utc)
-    configure(db, {"emergency_kill": 100, "timezone": f"Etc/GMT{now.hour - 12:+d}"})  # where it is about noon
+    configure(db, {"emergency_kill": 100, "timezone": midday_zone()})
     spend(db, 100, at=now - timedelta(hours=4))
     look = frame(dsn)
     assert Decimal(look["burn"]["per_hour"]) == 0

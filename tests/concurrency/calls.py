@@ -10,6 +10,7 @@ import psycopg
 
 from tests import rows
 from tests.race import Connection, Job
+from tests.rows import value
 from tests.series import by_series
 
 VARIANTS = ("reserve", "reserve_advisory")
@@ -135,11 +136,6 @@ def holds(db: Connection, count: int, cost: Amount, ttl: str | None = None) -> l
     ).fetchall()
     assert (None,) not in granted, "there is no room for all of them"
     return [hold for (hold,) in granted]
-
-
-def value(db: Connection, query: str, *params: object) -> Any:
-    """The one value that a query answers with."""
-    return rows.one(db, query, *params)[0]
 
 
 def total(db: Connection, service: str | None = None) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.concurrency.calls import UNDER_TABLE_LOCK, VARIANTS, call, expire, holds, reserve, settle, total, value
+from tests.concurrency.calls import UNDER_TABLE_LOCK, VARIANTS, call, expire, holds, reserve, settle, total
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd
+from tests.rows import value
 
 Open = Callable[[], Session]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.concurrency.calls import call, empty_ledger, insert, total, value
+from tests.concurrency.calls import call, empty_ledger, insert, total
 from tests.race import Connection, Crowd, barrier
+from tests.rows import value
 
 ROUNDS = 20
 

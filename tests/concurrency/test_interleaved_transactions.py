@@ -23,13 +23,13 @@ from tests.concurrency.calls import (
     record,
     reserve,
     settle,
-    value,
 )
 from tests.concurrency.interleavings import COMMIT, LEFT, RIGHT, Interleaving, Named, Order, Trace, merges
 from tests.concurrency.races import says
 from tests.concurrency.sessions import Session
 from tests.pgtap import is_empty
 from tests.race import Connection, Job
+from tests.rows import value
 from tests.series import by_series
 
 Sides = Callable[[UUID], tuple[list[Named], list[Named]]]

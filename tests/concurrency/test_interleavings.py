@@ -23,13 +23,13 @@ from tests.concurrency.calls import (
     set_limits,
     sqlstate,
     unfreeze,
-    value,
 )
 from tests.concurrency.interleavings import COMMIT, ROLLBACK, Interleaving, Named, Order, Trace, merges
 from tests.concurrency.races import ONE_DAY, ONE_HOLD, OTHER, Day, Race, says
 from tests.concurrency.sessions import Session
 from tests.pgtap import is_empty
 from tests.race import Connection
+from tests.rows import value
 
 Ends = tuple[Named, Named]
 Sessions = tuple[Session, Session]

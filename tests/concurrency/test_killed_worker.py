@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tests.concurrency.calls import VARIANTS, reserve, value
+from tests.concurrency.calls import VARIANTS, reserve
 from tests.race import Connection, until
+from tests.rows import value
 
 # Reserves all there is for two seconds, and then takes its time, as a call to a provider would.
 WORKER = """

@@ -22,10 +22,10 @@ from tests.concurrency.calls import (
     set_limits,
     settle,
     total,
-    value,
 )
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job, until
+from tests.rows import value
 
 Open = Callable[[], Session]
 

@@ -10,21 +10,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.concurrency.calls import (
-    cancel,
-    change,
-    expire,
-    extend,
-    holds,
-    lock_ledger,
-    record,
-    reserve,
-    settle,
-    total,
-    value,
-)
+from tests.concurrency.calls import cancel, change, expire, extend, holds, lock_ledger, record, reserve, settle, total
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
+from tests.rows import value
 from tests.series import by_series
 
 Open = Callable[[], Session]

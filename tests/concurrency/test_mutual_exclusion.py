@@ -29,10 +29,10 @@ from tests.concurrency.calls import (
     sqlstate,
     total,
     update,
-    value,
 )
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Job
+from tests.rows import value
 
 Open = Callable[[], Session]
 

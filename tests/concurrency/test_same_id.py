@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.concurrency.calls import VARIANTS, answer, delete, insert, record, reserve, sqlstate, value
+from tests.concurrency.calls import VARIANTS, answer, delete, insert, record, reserve, sqlstate
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
+from tests.rows import value
 
 CLIENTS = 40
 ROUNDS = 5

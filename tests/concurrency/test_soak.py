@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.concurrency.calls import empty_ledger, value
+from tests.concurrency.calls import empty_ledger
 from tests.concurrency.soak.load import MOST_GROWTH_KIB, run
 from tests.concurrency.soak.watching import Watch
 from tests.conftest import Connect
 from tests.race import Connection, until
+from tests.rows import value
 
 
 def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: str) -> None:

@@ -20,7 +20,8 @@ from pgbudget import AsyncBudget, Budget, BudgetError, Expired, Freeze, History,
 from pgbudget._functions import Functions
 from tests.conftest import Connect
 from tests.driver.conftest import Open
-from tests.driver.ledger import Connection, ledger, rows
+from tests.race import Connection
+from tests.rows import ledger, ledger_size
 from tests.series import by_series
 
 METHODS = [name for name in vars(Functions) if not name.startswith("_")]
@@ -47,14 +48,14 @@ def test_a_hold_is_settled(any_budget: Budget, db: Connection) -> None:
     assert verdict.expires_at
     assert timedelta(minutes=9) < verdict.expires_at - before < timedelta(minutes=11)
     row = ledger(db, verdict.reservation_id)  # another connection sees it: it is committed
-    assert (row["cost"], row["service_name"], row["metadata"]["type"]) == (Decimal("10.25"), "svc", "reservation")
-    assert row["metadata"]["original_metadata"] == {"model": "m"}
+    assert (row.cost, row.service_name, row.metadata["type"]) == (Decimal("10.25"), "svc", "reservation")
+    assert row.metadata["original_metadata"] == {"model": "m"}
 
     assert verdict.reservation_id
     outcome = any_budget.settle(verdict.reservation_id, Decimal("9.5"), {"tokens": 7})
     assert outcome == Outcome(verdict.reservation_id, "actual", Decimal("10.25"), Decimal("9.5"), False, False)
     row = ledger(db, verdict.reservation_id)
-    assert (row["cost"], row["metadata"]["tokens"]) == (Decimal("9.5"), 7)
+    assert (row.cost, row.metadata["tokens"]) == (Decimal("9.5"), 7)
 
 
 def test_a_hold_is_cancelled(any_budget: Budget, db: Connection) -> None:
@@ -63,7 +64,7 @@ def test_a_hold_is_cancelled(any_budget: Budget, db: Connection) -> None:
     outcome = any_budget.cancel(verdict.reservation_id, "the call failed")
     assert (outcome.status, outcome.estimated_cost, outcome.late) == ("cancelled", Decimal(3), False)
     row = ledger(db, verdict.reservation_id)
-    assert (row["cost"], row["metadata"]["cancel_reason"]) == (0, "the call failed")
+    assert (row.cost, row.metadata["cancel_reason"]) == (0, "the call failed")
 
 
 def test_a_refusal_is_a_verdict_that_is_false(budget: Budget) -> None:
@@ -78,18 +79,18 @@ def test_a_refusal_is_a_verdict_that_is_false(budget: Budget) -> None:
 def test_check_changes_nothing(budget: Budget, db: Connection) -> None:
     assert budget.check(100, "svc", {"model": "m"})
     assert not budget.check(Decimal("100.01"), "svc")
-    assert rows(db) == 0
+    assert ledger_size(db) == 0
 
 
 def test_extend_raises_the_estimate_and_moves_the_expiry(budget: Budget, db: Connection) -> None:
     hold = budget.reserve(10, "svc").reservation_id
     assert hold
-    expiry = ledger(db, hold)["expires_at"]
+    expiry = ledger(db, hold).expires_at
     assert budget.extend(hold, 20)
-    assert ledger(db, hold)["cost"] == 20
+    assert ledger(db, hold).cost == 20
     assert budget.extend(hold, ttl=timedelta(hours=5))
-    assert ledger(db, hold)["cost"] == 20
-    assert ledger(db, hold)["expires_at"] > expiry + timedelta(hours=3)
+    assert ledger(db, hold).cost == 20
+    assert ledger(db, hold).expires_at > expiry + timedelta(hours=3)
     assert not budget.extend(hold, 1000)
 
 
@@ -261,7 +262,7 @@ def test_anything_else_is_no_amount(db: Connection, given: Any) -> None:
             call(given, "svc")
     with pytest.raises(TypeError, match="an amount is"):
         budget.settle(uuid4(), given)
-    assert rows(db) == 0
+    assert ledger_size(db) == 0
 
 
 def test_an_application_that_reads_floats_still_gets_decimals_from_the_driver(connect: Connect) -> None:
@@ -277,7 +278,7 @@ def test_metadata_keeps_money_exact(budget: Budget, db: Connection) -> None:
     work_order = uuid4()
     metadata = {"price": Decimal("0.10"), "nested": [{"big": Decimal("12345678901234567890.5")}], "wo": work_order}
     hold = budget.reserve(1, "svc", metadata).reservation_id
-    assert ledger(db, hold)["metadata"]["original_metadata"] == {
+    assert ledger(db, hold).metadata["original_metadata"] == {
         "price": "0.10",
         "nested": [{"big": "12345678901234567890.5"}],
         "wo": str(work_order),

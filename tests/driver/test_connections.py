@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,9 @@ from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
 from tests.conftest import Connect
 from tests.driver.conftest import CLIENTS, Open
-from tests.driver.ledger import Connection, ledger, rows, scalar, terminate, wait_until, waiting
 from tests.driver.relay import Relay
+from tests.race import SECONDS, Connection, barrier, terminate, until, waiting
+from tests.rows import ledger, ledger_size, value
 
 TABLE_LOCK = "LOCK TABLE public.cost_tracking IN EXCLUSIVE MODE"
 
@@ -50,7 +50,7 @@ def test_an_open_transaction_is_refused(open_budget: Open, db: Connection, autoc
     with pytest.raises(pgbudget.InTransaction, match="in_transaction=True"):
         budget.reserve(1, "svc")
     connection.rollback()
-    assert rows(db) == 0
+    assert ledger_size(db) == 0
     assert budget.reserve(1, "svc")
 
 
@@ -67,7 +67,7 @@ def test_in_transaction_joins_the_callers(open_budget: Open, db: Connection) -> 
     budget = open_budget(connection, in_transaction=True)
     hold = budget.reserve(1, "svc").reservation_id
     assert connection.info.transaction_status == TransactionStatus.INTRANS
-    assert rows(db) == 0
+    assert ledger_size(db) == 0
     connection.rollback()
     kept = budget.reserve(1, "svc").reservation_id
     connection.commit()
@@ -114,7 +114,8 @@ def test_only_its_own_connection_is_closed(open_budget: Open, db: Connection) ->
     budget = open_budget(make_conninfo(open_budget.dsn, application_name="own"))
     with budget:
         budget.status()
-    wait_until(lambda: scalar(db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'own'") == 0)
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'own'"
+    until(lambda: value(db, sessions) == 0, "its connection to be closed")
     assert budget.status().open_holds == 0  # used again, it opens another
 
 
@@ -129,20 +130,20 @@ def test_its_own_connection_prepares_no_statements(open_budget: Open, dsn: str) 
         for client in (ours, Budget(theirs)):
             for _ in range(8):
                 client.status()
-        assert scalar(ours._own, count) == 0
-        assert scalar(theirs, count) > 0
+        assert value(ours._own, count) == 0
+        assert value(theirs, count) > 0
 
 
 def test_one_client_serves_many_threads(dsn: str) -> None:
-    barrier = threading.Barrier(8, timeout=10)
+    start = barrier(8)
     with Budget(dsn) as budget:
 
         def spend() -> list[bool]:
-            barrier.wait()
+            start.wait()
             return [budget.reserve(1, "svc").can_proceed for _ in range(20)]
 
         with ThreadPoolExecutor(8) as threads:
-            answers = [future.result(60) for future in [threads.submit(spend) for _ in range(8)]]
+            answers = [future.result(SECONDS) for future in [threads.submit(spend) for _ in range(8)]]
         assert sum(map(sum, answers)) == 100
         assert budget.status().held == 100
 
@@ -198,14 +199,14 @@ def blocked(open_budget: Open, db: Connection, settings: str, **options: Any) ->
         other.execute("UPDATE public.cost_tracking SET metadata = metadata || '{\"note\": 1}' WHERE id = %s", [hold])
 
         def go_on() -> None:
-            wait_until(lambda: waiting(db))
+            until(lambda: waiting(db), "the settle to wait")
             if "deadlock" in settings:
                 other.execute(TABLE_LOCK)
             other.commit()
 
         going_on = thread.submit(go_on)
         outcome = budget.settle(hold, 1)
-        going_on.result(30)
+        going_on.result(SECONDS)
     return outcome
 
 
@@ -264,7 +265,7 @@ def test_a_server_that_is_killed_and_comes_back_is_waited_for(mortal: Server, cl
         assert hold
 
         def come_back() -> None:
-            wait_until(lambda: len(events) == 3)  # the connection was lost, and then refused
+            until(lambda: len(events) == 3, "a lost connection, and then a refused one")
             mortal.start()
 
         mortal.kill()
@@ -386,7 +387,7 @@ def test_an_error_survives_pickling(open_budget: Open, db: Connection) -> None:
     for caught, copy in zip((of_sql, refused, unsettled, undelivered), copies, strict=True):
         assert (type(copy), str(copy), vars(copy)) == (caught.type, str(caught.value), vars(caught.value))
     delivered = copies[-1].deliver(Budget(db))
-    assert ledger(db, delivered.reservation_id)["cost"] == Decimal("1.5")
+    assert ledger(db, delivered.reservation_id).cost == Decimal("1.5")
 
 
 # on_event
@@ -413,5 +414,5 @@ def test_a_hook_that_fails_breaks_nothing(open_budget: Open, db: Connection, cap
     assert budget.reserve(1, "svc")
     with pytest.raises(pgbudget.UnknownReservation):
         budget.cancel(uuid4())
-    assert rows(db) == 1
+    assert ledger_size(db) == 1
     assert [record.name for record in caplog.records if record.levelno == logging.ERROR] == ["pgbudget"] * 2

@@ -17,7 +17,8 @@ import pgbudget
 from pgbudget import Budget, Event
 from tests.conftest import Connect
 from tests.driver.conftest import Open
-from tests.driver.ledger import Connection, ledger, rows, terminate
+from tests.race import Connection, terminate
+from tests.rows import ledger, ledger_size
 
 
 class BoomError(Exception):
@@ -31,7 +32,7 @@ class Stop(BaseException):
 def state(db: Connection, hold: Any) -> tuple[str, int]:
     """The hold's state in the ledger, and its cost in cents."""
     row = ledger(db, hold.reservation_id)
-    return row["metadata"]["type"], int(row["cost"] * 100)
+    return row.metadata["type"], int(row.cost * 100)
 
 
 # Entering
@@ -46,8 +47,8 @@ def test_entering_reserves_under_the_advisory_lock(budget: Budget, db: Connectio
         assert hold.verdict.reservation_id == hold.reservation_id
         assert hold.estimate == Decimal("2.5")
         row = ledger(db, hold.reservation_id)
-        assert (row["service_name"], row["metadata"]["original_metadata"]) == ("svc", {"model": "m"})
-        assert row["expires_at"] - row["created_at"] == timedelta(minutes=5)
+        assert (row.service_name, row.metadata["original_metadata"]) == ("svc", {"model": "m"})
+        assert row.expires_at - row.created_at == timedelta(minutes=5)
         hold.settle(1)
     writer.rollback()
 
@@ -59,7 +60,7 @@ def test_a_refusal_is_an_exception_that_carries_the_verdict(budget: Budget, db: 
     verdict = caught.value.verdict
     assert (verdict.can_proceed, verdict.reason, verdict.current_total) == (False, "exhausted", Decimal(95))
     assert str(verdict.retry_at) in str(caught.value)
-    assert rows(db) == 1
+    assert ledger_size(db) == 1
 
 
 def test_an_error_of_reserving_is_raised_as_it_is(budget: Budget, caplog: pytest.LogCaptureFixture) -> None:
@@ -100,14 +101,14 @@ def test_settling_books_the_actual_cost(budget: Budget, db: Connection) -> None:
         outcome = hold.settle(Decimal("1.5"), {"tokens": 7})
     assert (outcome.status, outcome.actual_cost) == ("actual", Decimal("1.5"))
     assert state(db, hold) == ("actual", 150)
-    assert ledger(db, hold.reservation_id)["metadata"]["tokens"] == 7
+    assert ledger(db, hold.reservation_id).metadata["tokens"] == 7
 
 
 def test_cancelling_says_that_nothing_was_spent(budget: Budget, db: Connection) -> None:
     with budget.hold(2, "svc") as hold:
         assert hold.cancel("the answer was in the cache").status == "cancelled"
     assert state(db, hold) == ("cancelled", 0)
-    assert ledger(db, hold.reservation_id)["metadata"]["cancel_reason"] == "the answer was in the cache"
+    assert ledger(db, hold.reservation_id).metadata["cancel_reason"] == "the answer was in the cache"
 
 
 @pytest.mark.parametrize("error", [BoomError("a secret prompt"), Stop()])
@@ -116,7 +117,7 @@ def test_an_exception_cancels(budget: Budget, db: Connection, error: BaseExcepti
         raise error
     assert caught.value is error
     assert state(db, hold) == ("cancelled", 0)
-    assert ledger(db, hold.reservation_id)["metadata"]["cancel_reason"] == type(error).__name__
+    assert ledger(db, hold.reservation_id).metadata["cancel_reason"] == type(error).__name__
 
 
 @pytest.mark.parametrize("error", [BoomError("a secret prompt"), Stop()])
@@ -129,7 +130,7 @@ def test_an_exception_that_is_to_keep_settles_at_the_estimate(
         raise error
     assert caught.value is error
     assert state(db, hold) == ("actual", 300)
-    assert ledger(db, hold.reservation_id)["metadata"]["settled_on_error"] == type(error).__name__
+    assert ledger(db, hold.reservation_id).metadata["settled_on_error"] == type(error).__name__
 
 
 @pytest.mark.parametrize("on_error", ["cancel", "keep"])
@@ -187,8 +188,8 @@ def test_a_stream_that_nobody_reads_to_its_end_is_kept(budget: Budget, db: Conne
     tokens = stream()
     assert next(tokens) == "first"
     tokens.close()  # type: ignore[attr-defined]
-    assert ledger(db, holds[0])["cost"] == 2
-    assert ledger(db, holds[0])["metadata"]["settled_on_error"] == "GeneratorExit"
+    assert ledger(db, holds[0]).cost == 2
+    assert ledger(db, holds[0]).metadata["settled_on_error"] == "GeneratorExit"
 
 
 # Leaving while the database cannot be reached
@@ -246,10 +247,10 @@ def test_a_settlement_is_lost_and_delivered_later(open_budget: Open, db: Connect
             work()
     [undelivered] = queue
     hold = undelivered.arguments["reservation_id"]
-    assert ledger(db, hold)["metadata"]["type"] == "reservation"
+    assert ledger(db, hold).metadata["type"] == "reservation"
     assert undelivered.deliver(open_budget()).actual_cost == Decimal("1.5")
     row = ledger(db, hold)
-    assert (row["cost"], row["metadata"]["tokens"]) == (Decimal("1.5"), 7)
+    assert (row.cost, row.metadata["tokens"]) == (Decimal("1.5"), 7)
 
 
 # Growing
@@ -263,7 +264,7 @@ def test_a_hold_grows_while_a_call_streams(budget: Budget, db: Connection) -> No
                 break
             spent += 30
         assert spent == hold.estimate == 90  # 120 would be more than the limit
-        expiry = ledger(db, hold.reservation_id)["expires_at"]
+        expiry = ledger(db, hold.reservation_id).expires_at
         longer = hold.extend(ttl=timedelta(hours=6))
         assert longer.expires_at
         assert longer.expires_at - expiry > timedelta(hours=4)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbudget import Budget
-from tests.driver.ledger import Connection
+from tests.race import Connection
 
 README = Path(__file__).parents[2] / "README.md"
 

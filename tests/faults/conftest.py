@@ -6,13 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime, timezone
 
 import psycopg
 import pytest
 
 from pgbudget.embedded import Server
 from tests import chain
+from tests.clock import midday_zone
 from tests.conftest import MEMORY
 from tests.series import SLOTS, by_series
 
@@ -26,9 +26,8 @@ SEVERAL = ("SELECT budget.set_budget('services', 100, 'service', p_period => 'to
 def prepare(dsn: str) -> None:
     """The chain, in a time zone where it is midday now, so that no test is caught by midnight."""
     chain.load(dsn)
-    zone = f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"  # GMT-3 is three hours *ahead*
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT budget.set_limits(jsonb_build_object('timezone', %s::text))", [zone])
+        connection.execute("SELECT budget.set_limits(jsonb_build_object('timezone', %s::text))", [midday_zone()])
         for budget in by_series(core=(), budgets=SEVERAL):
             connection.execute(budget, [SLOTS])
 

@@ -13,9 +13,9 @@ from psycopg.conninfo import make_conninfo
 
 from pgbudget import _binaries
 from pgbudget.embedded import Server
-from tests.concurrency.calls import value
 from tests.faults.conftest import LAZY
 from tests.race import Connection, until
+from tests.rows import value
 
 NAME = "standby"
 STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"

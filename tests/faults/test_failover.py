@@ -16,14 +16,13 @@ from psycopg.types.json import Jsonb
 
 import pgbudget
 from pgbudget.embedded import Server
-from tests.concurrency.calls import value
 from tests.faults import promises
 from tests.faults.conftest import LAZY, prepare
 from tests.faults.load import DURABLE, Load
 from tests.faults.processes import kill_all, stopped
 from tests.faults.standby import make_synchronous, promote, sender, standby_of
 from tests.race import SECONDS, Connection, until
-from tests.rows import call, fails
+from tests.rows import call, fails, value
 from tests.series import by_series
 
 pytestmark = pytest.mark.xdist_group("failover")

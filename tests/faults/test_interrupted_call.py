@@ -14,12 +14,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.concurrency.calls import VARIANTS, call, change, extend, record, reserve, settle, total, value
+from tests.concurrency.calls import VARIANTS, call, change, extend, record, reserve, settle, total
 from tests.conftest import Connect
 from tests.faults import promises
 from tests.faults.load import Load, Settings
 from tests.faults.promises import ADMINISTRATION, CALLS
 from tests.race import SECONDS, Connection, Job, until
+from tests.rows import value
 from tests.security.calls import OWN_TABLES
 from tests.series import by_series
 

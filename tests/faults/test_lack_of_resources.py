@@ -17,12 +17,12 @@ from psycopg.conninfo import make_conninfo
 
 import pgbudget
 from pgbudget import Budget, _binaries
-from tests.concurrency.calls import holds, total, value
+from tests.concurrency.calls import holds, total
 from tests.conftest import Connect
 from tests.faults import promises
 from tests.faults.load import Load
 from tests.race import Connection, until
-from tests.rows import call
+from tests.rows import call, value
 from tests.security.calls import OWN_TABLES
 
 

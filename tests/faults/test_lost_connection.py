@@ -13,12 +13,12 @@ from functools import partial
 import psycopg
 import pytest
 
-from tests.concurrency.calls import value
 from tests.conftest import Connect
 from tests.driver.relay import Relay
 from tests.faults import promises
 from tests.faults.promises import CALLS, Call, everything
 from tests.race import SECONDS, Connection, until
+from tests.rows import value
 
 EVERY = pytest.mark.parametrize("name", CALLS)
 

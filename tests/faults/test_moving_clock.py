@@ -17,11 +17,12 @@ from uuid import UUID
 import pytest
 
 from tests.clock import Clock, utc
-from tests.concurrency.calls import LIMIT, VARIANTS, cancel, extend, reserve, set_limits, settle, value
+from tests.concurrency.calls import LIMIT, VARIANTS, cancel, extend, reserve, set_limits, settle
 from tests.conftest import Connect
 from tests.model.days import Window, window
 from tests.pgtap import is_empty
 from tests.race import Connection, Crowd, Job, until
+from tests.rows import value
 
 CLIENTS = 6
 MINUTE = timedelta(minutes=1)

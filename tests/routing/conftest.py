@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-
 import pytest
 
 from tests.clock import Clock
-from tests.concurrency.sessions import Session
-from tests.conftest import Connect
-from tests.pgtap import is_empty
+from tests.concurrency.conftest import healthy
 from tests.race import Connection
 from tests.routing.orders import CHEAP, GENERAL, STRONG, add_proposer
+
+__all__ = ["healthy"]
 
 
 @pytest.fixture(autouse=True)
@@ -22,27 +19,7 @@ def clock(db: Connection) -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def healthy(db: Connection) -> Iterator[None]:
-    """Whatever a test does, the invariants hold at its end."""
-    yield
-    is_empty(db, "SELECT * FROM budget.invariants")
-
-
-@pytest.fixture(autouse=True)
 def proposers(db: Connection) -> None:
     add_proposer(db, GENERAL, "0.70", 0.0000025)
     add_proposer(db, STRONG, "1.00", 0.000003)
     add_proposer(db, CHEAP, "0.30", 0.00000015)
-
-
-@pytest.fixture
-def session(connect: Connect, db: Connection) -> Iterator[Callable[[], Session]]:
-    """Open a session whose statements may be left waiting; all are closed at the end."""
-    with ExitStack() as opened:
-
-        def open_session() -> Session:
-            session = Session(connect(), observer=db)
-            opened.callback(session.close)
-            return session
-
-        yield open_session

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from tests.concurrency.calls import value
 from tests.race import Connection, Job
+from tests.rows import value
 
 STRONG, GENERAL, CHEAP = "claude-sonnet-4-5", "gpt-4o", "gpt-4o-mini"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.concurrency.calls import value
 from tests.conftest import Connect
 from tests.race import Connection, Crowd
 from tests.routing.orders import HARD_STOP, REFUSED, add_order, decided, hold_of, route, routing, states
-from tests.rows import call, rows, spend
+from tests.rows import call, rows, spend, value
 
 THE_HANDOVERS_QUERY = "SELECT * FROM escalations WHERE reason LIKE '%budget%' ORDER BY created_at DESC LIMIT 5"
 

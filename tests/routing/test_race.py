@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.concurrency.calls import VARIANTS, reserve, value
+from tests.concurrency.calls import VARIANTS, reserve
 from tests.conftest import Connect
 from tests.race import Connection, Crowd, Job, T
 from tests.routing.orders import (
@@ -26,7 +26,7 @@ from tests.routing.orders import (
     routing,
     stored,
 )
-from tests.rows import spend
+from tests.rows import spend, value
 
 ORDERS = 100
 

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from tests.clock import NOON
-from tests.concurrency.calls import value
 from tests.concurrency.sessions import Session
 from tests.conftest import Connect
 from tests.pgtap import is_empty, results_eq, throws_ok
@@ -35,7 +34,7 @@ from tests.routing.orders import (
     routing,
     stored,
 )
-from tests.rows import configure, escalations, spend
+from tests.rows import configure, escalations, spend, value
 
 NOW = "2025-10-03T12:00:00.000000Z"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.concurrency.calls import value
 from tests.pgtap import results_eq, throws_ok
 from tests.race import Connection
 from tests.routing.orders import (
@@ -24,7 +23,7 @@ from tests.routing.orders import (
     hold_of,
     route,
 )
-from tests.rows import configure, spend
+from tests.rows import configure, spend, value
 
 CEILING = "max_complexity_ceiling_with_cost_optimization"
 OVERRIDE = "hard_stop_override"

@@ -12,12 +12,13 @@ from itertools import repeat
 
 import pytest
 
-from tests.concurrency.calls import empty_ledger, value
+from tests.concurrency.calls import empty_ledger
 from tests.concurrency.histories.checking import faults, story
 from tests.concurrency.histories.programs import CLIENTS, Program, program
 from tests.concurrency.histories.running import History, run
 from tests.concurrency.histories.shrinking import shrink
 from tests.race import Connection, Crowd
+from tests.rows import value
 from tests.series import by_series
 
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from functools import reduce
 from operator import add
 from typing import Any
 
 import psycopg
 
-from tests.concurrency.calls import expire, set_limits, value
+from tests.clock import midday_zone
+from tests.concurrency.calls import expire, set_limits
 from tests.concurrency.soak.clients import (
     DOCUMENTED,
     HIGHEST_LIMIT,
@@ -25,6 +25,7 @@ from tests.concurrency.soak.clients import (
 )
 from tests.concurrency.soak.watching import Watch
 from tests.race import SECONDS, Connection, Crowd
+from tests.rows import value
 
 MOST_GROWTH_KIB = 20 * 1024
 
@@ -107,8 +108,7 @@ def run(dsn: str, clients: int, seconds: float) -> Report:
 
 def prepare(db: Connection) -> None:
     """Limits that the load comes up against, in a zone where it is midday: the day must not end meanwhile."""
-    zone = f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"
-    set_limits(daily_soft_cap=20, daily_hard_cap=50, emergency_kill=HIGHEST_LIMIT, timezone=zone)(db)
+    set_limits(daily_soft_cap=20, daily_hard_cap=50, emergency_kill=HIGHEST_LIMIT, timezone=midday_zone())(db)
 
 
 def report(db: Connection, clients: int, seconds: float, accounts: Accounts, watch: Watch) -> Report:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 
-from tests.concurrency.calls import value
 from tests.race import SECONDS, Connection
+from tests.rows import value
 
 # What decisions have granted counts at most its estimate, and what came late was no decision's. Plain spend aside, this
 # is never above the highest limit in any committed state. The clock is read after the snapshot was taken.
