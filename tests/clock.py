@@ -15,6 +15,8 @@ from tests.rows import as_owner
 NOON = datetime(2025, 10, 3, 12, tzinfo=timezone.utc)
 """Where a new clock stands."""
 
+HOUR_BEFORE_MIDNIGHT = 23
+
 
 def utc(text: str) -> datetime:
     """An instant from its ISO form, in UTC where it names no offset."""
@@ -25,6 +27,13 @@ def utc(text: str) -> datetime:
 def midday_zone() -> str:
     """A time zone where it is about midday now: in it no test is caught by midnight."""
     return f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"  # GMT-3 is three hours *ahead*
+
+
+def seconds_to_wait() -> float:
+    """How long a test that is about to begin waits for the next hour or day, which must not begin in its middle."""
+    now = datetime.now(timezone.utc)
+    left = 3600 - (now.timestamp() % 3600)
+    return left if left < (60 if now.hour == HOUR_BEFORE_MIDNIGHT else 20) else 0
 
 
 class Clock:

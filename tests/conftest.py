@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pgbudget.embedded import Server
 from tests import surroundings
 from tests.checkers import profile
+from tests.clock import seconds_to_wait
 from tests.concurrency.sessions import Session
 from tests.mutants.report import pytest_terminal_summary  # noqa: F401 - a hook of this conftest
 from tests.race import Crowd
@@ -63,6 +65,11 @@ class Endpoint:
         ):
             yield
             profile.collect(make_conninfo(host=self.host, port=self.port, user=self.user, dbname=dbname))
+
+
+def pytest_runtest_setup() -> None:
+    """Begin no test that the end of an hour or of the day would meet: what it looks at is by the hour and the day."""
+    time.sleep(seconds_to_wait())
 
 
 class Connect(Protocol):

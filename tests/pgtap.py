@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from time import perf_counter
 from typing import Any, NoReturn
 
 import psycopg
@@ -253,15 +252,6 @@ def lives_ok(conn: Connection, query: str, params: Sequence[object] | None = Non
         _attempt(conn, query, params)
     except psycopg.Error as error:
         _fail(query, f"{error.sqlstate}: {error}", "no error")
-
-
-def performs_ok(conn: Connection, query: str, params: Sequence[object] | None, seconds: float) -> None:
-    """The statement ends within this time."""
-    begin = perf_counter()
-    _rows(conn, query, params)
-    taken = perf_counter() - begin
-    if taken > seconds:
-        _fail(f"seconds of {query}", round(taken, 3), seconds)
 
 
 def _rows(conn: Connection, query: str, params: Sequence[object] | None) -> list[Row]:

@@ -46,7 +46,7 @@ USER = "postgres"
 # A socket's address has room for 104 bytes on macOS, 4 more on Linux; 35 go to /pgbudget-xxxxxxxx/.s.PGSQL.65535.
 _PARENT_BYTES = 104 - 35
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 _INITDB_SECONDS = 120.0
 # Fast shutdown, then immediate shutdown, then no choice left; each with the seconds it is given.
 _STOP_SIGNALS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 10.0))
@@ -150,7 +150,7 @@ class Server:
         return self._socket_dsn(dbname)
 
     def start(self) -> None:
-        """Start the server and return once it accepts connections, at most 30 s later.
+        """Start the server and return once it accepts connections, at most two minutes later.
 
         A server that an earlier, killed process left on the same data directory is stopped first. After `kill`,
         this recovers the data on the same address.

@@ -16,6 +16,7 @@ from tests.conftest import Connect
 from tests.docs.runner import Page
 from tests.docs.test_docs import BUDGETS
 from tests.pgtap import is_empty, throws_ok
+from tests.race import SECONDS
 from tests.rows import Connection, call, expect, one, reserve, rows, spend
 
 [RECIPE] = (
@@ -201,8 +202,8 @@ def test_nobody_notices_the_move(busy: Connection, connect: Connect) -> None:
             moved = move(busy, batch=100)
         finally:
             over.set()
-        granted, more, written = (client.result(60) for client in clients)
-        seen = watching.result(60)
+        granted, more, written = (client.result(SECONDS) for client in clients)
+        seen = watching.result(SECONDS)
 
     assert moved == 2000
     assert seen == {500}

@@ -13,10 +13,11 @@ import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.race import SECONDS
+from tests.surroundings import NEUTRAL, is_inherited
+
 COMMAND = [sys.executable, "-c", "from pgbudget.cli import main; main()"]
 COLUMNS = 80
-
-_NOT_OURS = ("DATABASE_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "PGBUDGET_DEBUG")
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,14 @@ class Done:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without what would choose a database or a style for the command."""
-    kept = {k: v for k, v in os.environ.items() if k not in _NOT_OURS and (k == "PG_BIN" or not k.startswith("PG"))}
-    if "PG" in os.environ:
-        kept["PG"] = os.environ["PG"]
-    return {**kept, "TERM": "xterm-256color", **(extra or {})}
+    kept = {name: value for name, value in os.environ.items() if not is_inherited(name)}
+    return {**kept, **NEUTRAL, "TERM": "xterm-256color", **(extra or {})}
 
 
 def run(*arguments: str, env: Mapping[str, str] | None = None, command: list[str] = COMMAND) -> Done:
     """Run it with pipes for its output."""
     done = subprocess.run(
-        [*command, *arguments], env=environment(env), capture_output=True, text=True, timeout=120, check=False
+        [*command, *arguments], env=environment(env), capture_output=True, text=True, timeout=SECONDS, check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -68,4 +67,4 @@ def run_on_terminal(
         pass
     finally:
         os.close(ours)
-    return Done(process.wait(60), b"".join(chunks).decode().replace("\r\n", "\n"), "")
+    return Done(process.wait(SECONDS), b"".join(chunks).decode().replace("\r\n", "\n"), "")

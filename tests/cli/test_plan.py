@@ -19,7 +19,8 @@ from pgbudget import migrations
 from pgbudget.embedded import Server
 from tests import pgtap
 from tests.cli.terminal import COLUMNS, Done, run, run_on_terminal
-from tests.migration.support import TABLES, Connection, migrate_up_to, one, session, wait_until
+from tests.migration.support import TABLES, Connection, migrate_up_to, one, session
+from tests.race import SECONDS, until
 
 NAMES = migrations.names()
 """Of core, which is migrated where no series is named."""
@@ -64,7 +65,7 @@ def changed(dsn: str, statements: str) -> Iterator[Connection]:
 def everything(server: Server, dsn: str) -> list[str]:
     """All that a dump of the database has, rows and yoyo's tables too, and the cluster's roles."""
     command = [str(server.bin_dir / "pg_dump"), f"--dbname={dsn}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     with session(dsn) as connection:
         roles = connection.execute("SELECT rolname, r::text FROM pg_roles AS r ORDER BY 1").fetchall()
         members = connection.execute("SELECT m::text FROM pg_auth_members AS m ORDER BY 1").fetchall()
@@ -264,10 +265,10 @@ def test_who_uses_the_tables_now_is_named(application_dsn: str) -> None:
         holder.execute("BEGIN; SELECT * FROM cost_tracking; LOCK TABLE escalations IN SHARE MODE")
         waiting = threading.Thread(target=waiter.execute, args=("DELETE FROM escalations",))
         waiting.start()
-        wait_until(lambda: one(watcher, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1)
+        until(lambda: one(watcher, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "a lock to be waited for")
         found = plan(application_dsn)
         holder.execute("COMMIT")
-        waiting.join(30)
+        waiting.join(SECONDS)
     first, second = found["busy"]
     assert found["stops"] == []
     assert (first["role"], first["application"], first["state"]) == ("postgres", "reader", "idle in transaction")

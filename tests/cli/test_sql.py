@@ -13,6 +13,7 @@ from pgbudget.embedded import Server
 from tests.cli.terminal import run
 from tests.conftest import Endpoint
 from tests.migration.support import APPLICATION, dump, one, psql, rows, session
+from tests.race import SECONDS
 
 
 def script(*options: str) -> str:
@@ -26,7 +27,7 @@ def run_psql(server: Server, dsn: str, text: str, tmp_path: Path) -> subprocess.
     file = tmp_path / "pgbudget.sql"
     file.write_text(text)
     command = [str(server.bin_dir / "psql"), "--no-psqlrc", dsn, "-f", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
 @pytest.fixture

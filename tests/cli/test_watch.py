@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -27,6 +26,7 @@ from tests.cli.states import healthy, over
 from tests.cli.terminal import COLUMNS, COMMAND, environment, run_on_terminal
 from tests.cli.test_cli import DAY
 from tests.clock import midday_zone
+from tests.race import SECONDS
 from tests.rows import configure, spend
 
 Connection = psycopg.Connection[Any]
@@ -75,6 +75,7 @@ def test_the_rate_is_that_of_the_last_hours(dsn: str, db: Connection) -> None:
 )
 def test_the_limit_is_met_if_it_goes_on_like_this(dsn: str, db: Connection, spent: str, limit: int, met: bool) -> None:
     spend(db, Decimal(spent))
+    began = datetime.now(timezone.utc)
     look = frame(dsn)
     burn, resets_at = look["burn"], datetime.fromisoformat(look["status"]["resets_at"])
     now = datetime.now(timezone.utc)
@@ -82,7 +83,7 @@ def test_the_limit_is_met_if_it_goes_on_like_this(dsn: str, db: Connection, spen
     meant = met and (Decimal(spent) >= limit or (limit - float(spent)) / float(burn["per_hour"]) < left)
     assert (burn["met_at"] is not None) == meant
     if met and spent == "100":
-        assert abs(datetime.fromisoformat(burn["met_at"]) - now) < timedelta(seconds=5)
+        assert began <= datetime.fromisoformat(burn["met_at"]) <= now
 
 
 def test_a_limit_that_was_met_long_ago_is_met(dsn: str, db: Connection) -> None:
@@ -200,12 +201,10 @@ def alive(dsn: str, *options: str) -> subprocess.Popen[str]:
 def until(watching: subprocess.Popen[str], true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Read looks until one is as it should be."""
     assert watching.stdout
-    deadline = time.monotonic() + 30
     for line in watching.stdout:
         look: dict[str, Any] = json.loads(line)
         if true(look):
             return look
-        assert time.monotonic() < deadline
     raise AssertionError(f"it ended: {watching.stderr.read() if watching.stderr else ''}")
 
 
@@ -224,7 +223,7 @@ def test_it_follows_what_happens_and_finds_a_lost_connection_again(dsn: str, db:
         Budget(db).record(1, "svc")
         until(watching, lambda look: look["trouble"] is None and look["status"]["settled"] == "8")
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 0
+        assert watching.wait(SECONDS) == 0
         assert watching.stderr
         assert watching.stderr.read() == ""
     finally:

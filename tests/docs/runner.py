@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
+from tests.race import SECONDS
+
 BLOCK = re.compile(
     r"(?:^<!-- not run: *(?P<reason>.*?) *-->\n)?^```sql\n(?P<sql>.*?)^```\n(?:\n*^```text\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
@@ -68,7 +70,7 @@ class Page:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PGTZ": "UTC", "PGCLIENTENCODING": "UTF8"},
             encoding="utf-8",
-            timeout=60,
+            timeout=SECONDS,
             check=False,
         )
         *outputs, rest = done.stdout.split(f"{MARK}\n")

@@ -13,6 +13,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from pgbudget import AsyncBudget, AsyncHold, Budget
+from tests.race import SECONDS
 
 CLIENTS = ("Budget", "AsyncBudget")
 
@@ -81,7 +82,7 @@ class Open:
         else:
             pool = Awaited(self._loop, AsyncConnectionPool(self.dsn, min_size=size, max_size=size, open=False))
         self._closing.enter_context(pool)
-        pool.wait(30)
+        pool.wait(SECONDS)
         return pool
 
 

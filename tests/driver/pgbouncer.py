@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgbudget._binaries import popen_options, unprivileged_account
+from tests.race import SECONDS, until
 
 CONFIGURATION = """
 [databases]
@@ -62,13 +62,12 @@ class PgBouncer:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(SECONDS)
         shutil.rmtree(self._folder)
 
     def _await_ready(self) -> None:
-        deadline = time.monotonic() + 30
-        while not (self._folder / ".s.PGSQL.6432").is_socket():
-            log = (self._folder / "log").read_text()
-            assert self._process.poll() is None, f"PgBouncer ended: {log}"
-            assert time.monotonic() < deadline, f"PgBouncer was not ready: {log}"
-            time.sleep(0.02)
+        def ready() -> bool:
+            assert self._process.poll() is None, f"PgBouncer ended: {(self._folder / 'log').read_text()}"
+            return (self._folder / ".s.PGSQL.6432").is_socket()
+
+        until(ready, "PgBouncer")

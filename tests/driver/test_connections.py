@@ -271,7 +271,7 @@ def test_a_server_that_is_killed_and_comes_back_is_waited_for(mortal: Server, cl
         mortal.kill()
         coming_back = thread.submit(come_back)
         assert budget.settle(hold, 2).status == "actual"
-        coming_back.result(30)
+        coming_back.result(SECONDS)
         assert all(isinstance(event.error, pgbudget.UndeliveredSettlement) for event in events[1:3])
         assert budget.reserve_advisory(3, "svc")
 

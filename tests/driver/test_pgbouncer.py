@@ -17,6 +17,7 @@ from pgbudget import Budget
 from tests import pgtap, race
 from tests.driver.pgbouncer import PgBouncer
 from tests.needs import need
+from tests.race import SECONDS
 
 CLIENTS = 16
 PAIRS = 125
@@ -66,7 +67,7 @@ def test_many_clients_reserve_and_settle(pooled_dsn: str, db: psycopg.Connection
         return PAIRS
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        assert sum(clients.map(spend, range(CLIENTS), timeout=300)) == 2000
+        assert sum(clients.map(spend, range(CLIENTS), timeout=SECONDS)) == 2000
 
     pgtap.results_eq(
         db,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pgbudget
+from tests.race import SECONDS
 
 PACKAGE = Path(pgbudget.__file__).parent
 
@@ -105,7 +106,7 @@ def mypy(tmp_path: Path, plain: str, asynchronous: str) -> list[str]:
         env=os.environ | {"MYPYPATH": str(PACKAGE.parent)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=SECONDS,
         check=False,
     )
     assert done.stderr == ""

@@ -14,6 +14,7 @@ import pytest
 from examples.run import command
 from pgbudget import migrations
 from pgbudget.embedded import Server
+from tests.race import SECONDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "examples" / "README.md"
@@ -32,7 +33,7 @@ def output(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=SECONDS,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), shlex.join(map(str, arguments))

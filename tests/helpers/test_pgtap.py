@@ -120,7 +120,6 @@ BOTH_WAYS: list[tuple[Callable[..., object], tuple[Any, ...], tuple[Any, ...]]] 
     ),
     (pgtap.throws_ok, ("SELECT 1 / %s", [0], "22012"), ("SELECT 1 / %s", [1], "22012")),
     (pgtap.lives_ok, ("SELECT 1 / %s", [1]), ("SELECT 1 / %s", [0])),
-    (pgtap.performs_ok, ("SELECT 1", None, 5.0), ("SELECT pg_sleep(%s)", [0.05], 0.01)),
     (pgtap.results_eq, (NUMBERS, [(1,), (2,), (3,)]), (NUMBERS, [(1,), (3,), (2,)])),
     (pgtap.results_eq, (NUMBERS, [(1,), (2,), (3,)]), (NUMBERS, [(1,), (2,)])),
     (pgtap.results_eq, ("SELECT %s::numeric", [(Decimal("1.50"),)], ["1.5"]), ("SELECT 1.5", [(Decimal("1.51"),)])),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pgbudget.embedded import Server
 from tests import chain
+from tests.race import SECONDS
 
 Connection = psycopg.Connection[Any]
 
@@ -58,7 +58,7 @@ def psql(server: Server, dsn: str, *files: Path) -> None:
     """Run files one after the other, each statement in its own transaction, and stop at the first error."""
     command = [str(server.bin_dir / "psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", dsn]
     for file in files:
-        done = subprocess.run([*command, "-f", str(file)], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*command, "-f", str(file)], capture_output=True, text=True, timeout=SECONDS, check=False)
         assert done.returncode == 0, done.stderr
 
 
@@ -66,7 +66,7 @@ def dump(server: Server, dsn: str, *, owner: bool = True) -> str:
     """The schema with its rights and comments, yoyo's tables aside, without the lines that differ from dump to dump."""
     command = [str(server.bin_dir / "pg_dump"), "--schema-only", "--exclude-table=*yoyo*", f"--dbname={dsn}"]
     command += [] if owner else ["--no-owner"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     return re.sub(r"(^(--( Dumped.*)?|\\(un)?restrict .*|SET .*;|)\n)+", "\n", done.stdout, flags=re.MULTILINE)
 
 
@@ -90,11 +90,3 @@ def found(server: Server, dsn: str) -> tuple[str, dict[str, list[str]]]:
 def uri_for_yoyo(dsn: str) -> str:
     p = conninfo_to_dict(dsn)
     return f"postgresql+psycopg://{p['user']}@/{p['dbname']}?host={p['host']}&port={p['port']}"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Fails when it takes longer."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)

@@ -15,6 +15,7 @@ from pgbudget.embedded import Server
 from tests import chain
 from tests.conftest import Endpoint
 from tests.migration.support import APPLICATION, CHAIN, NAMES, dump, one, psql, session, uri_for_yoyo
+from tests.race import SECONDS
 from tests.series import SERIES, by_series
 
 COMMITTED = Path(__file__).parents[2] / "db" / "schema" / f"{SERIES}.sql"
@@ -61,7 +62,7 @@ def apply_as_scripts(server: Server, dsn: str, folder: Path) -> None:
 def apply_with_yoyo(dsn: str) -> None:
     command = [sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file", "--database", uri_for_yoyo(dsn)]
     sources = dict.fromkeys(str(file.parent) for file in CHAIN)
-    done = subprocess.run([*command, *sources], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, *sources], capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.race import SECONDS
+
 COMPILE = Path(__file__).parents[2] / "db" / "compile.py"
 
 FIRST = "CREATE FUNCTION first() …;\nCOMMENT ON FUNCTION first(integer,\n    text) IS 'first';\n"
@@ -47,7 +49,7 @@ def write(path: Path, text: str) -> None:
 
 def run(series: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(series.parent / "compile.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
 def read(series: Path, name: str) -> str:

@@ -25,8 +25,8 @@ from tests.migration.support import (
     one,
     psql,
     session,
-    wait_until,
 )
+from tests.race import SECONDS, until
 from tests.series import SERIES, by_series
 
 RUN = """
@@ -83,7 +83,7 @@ def test_four_at_once(server: Server, application_dsn: str, whole: str) -> None:
     with run(application_dsn) as a, run(application_dsn) as b, run(application_dsn) as c, run(application_dsn) as d:
         for process in (a, b, c, d):
             start(process)
-        applied = [process.communicate(timeout=60)[0].split() for process in (a, b, c, d)]
+        applied = [process.communicate(timeout=SECONDS)[0].split() for process in (a, b, c, d)]
         assert [process.returncode for process in (a, b, c, d)] == [0] * 4
     assert sorted(applied) == [[], [], [], NAMES]
     assert dump(server, application_dsn) == whole
@@ -94,7 +94,7 @@ def test_killed_before_each_migration(server: Server, application_dsn: str, whol
     for name in NAMES[1:]:
         with run(application_dsn, die_before=name) as process:
             start(process)
-            assert process.wait(30) == -9
+            assert process.wait(SECONDS) == -9
         assert chain.pending(application_dsn)[0] == name
     assert chain.migrate(application_dsn) == NAMES[-1:]
     assert dump(server, application_dsn) == whole
@@ -148,11 +148,10 @@ def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: s
         busy.execute("LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE")
         start(process)
         with session(application_dsn) as watch:
-            wait_until(
-                lambda: one(watch, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")
-            )
+            locked_out = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
+            until(lambda: one(watch, locked_out), "the migration to wait")
         process.kill()
-        process.wait(10)
+        process.wait(SECONDS)
     assert chain.migrate(application_dsn) == NAMES[NAMES.index(name) :]
     assert dump(server, application_dsn) == whole
 
@@ -163,6 +162,7 @@ INDEX, COLUMNS, MIGRATION = by_series(
     core=("budget_day_idx", DAY_INDEX, "0006.pgbudget_day_index"),
     budgets=("budget_expiry_idx", ["expires_at"], "0002.pgbudget_budgets_expiry_index"),
 )
+BUILDS = "SELECT count(*) FROM pg_stat_progress_create_index"
 INDEX_IS_VALID = f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.{INDEX}')"
 FROM_THE_INDEX_ON = NAMES.index(MIGRATION)
 
@@ -174,9 +174,8 @@ def building(dsn: str) -> Iterator[tuple[subprocess.Popen[str], Connection]]:
     with psycopg.connect(dsn) as writer, session(dsn) as watch, run(dsn) as process:
         writer.execute("INSERT INTO public.cost_tracking (cost, service_name) VALUES (0, 'slow')")
         start(process)
-        wait_until(
-            lambda: one(watch, "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0") == 1
-        )
+        waiting = "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0"
+        until(lambda: one(watch, waiting) == 1, "the index to wait for a transaction")
         assert watch.execute(INDEX_IS_VALID.encode()).fetchall() == [(False,)]
         yield process, watch
         writer.rollback()
@@ -185,7 +184,7 @@ def building(dsn: str) -> Iterator[tuple[subprocess.Popen[str], Connection]]:
 def test_killed_in_the_middle_of_the_index(server: Server, application_dsn: str, whole: str) -> None:
     with building(application_dsn) as (process, _):
         process.kill()
-        process.wait(10)
+        process.wait(SECONDS)
     # The server ends what it was doing; the next run waits for that.
     assert chain.migrate(application_dsn) == NAMES[FROM_THE_INDEX_ON:]
     assert dump(server, application_dsn) == whole
@@ -194,9 +193,9 @@ def test_killed_in_the_middle_of_the_index(server: Server, application_dsn: str,
 def test_an_invalid_index_is_built_anew(server: Server, application_dsn: str, whole: str) -> None:
     with building(application_dsn) as (process, watch):
         process.kill()
-        process.wait(10)
+        process.wait(SECONDS)
         watch.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index")
-        wait_until(lambda: one(watch, "SELECT count(*) FROM pg_stat_progress_create_index") == 0)
+        until(lambda: one(watch, BUILDS) == 0, "the build to end")
         assert one(watch, INDEX_IS_VALID) is False
     with session(application_dsn) as db:
         left_over = one(db, f"SELECT 'public.{INDEX}'::regclass::oid")
@@ -210,7 +209,7 @@ def test_an_invalid_index_is_built_anew_by_psql(server: Server, application_dsn:
     with building(application_dsn) as (process, watch):
         process.kill()
         watch.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index")
-        wait_until(lambda: one(watch, "SELECT count(*) FROM pg_stat_progress_create_index") == 0)
+        until(lambda: one(watch, BUILDS) == 0, "the build to end")
     psql(server, application_dsn, *CHAIN[FROM_THE_INDEX_ON:])
     with session(application_dsn) as db:
         pgtap.has_index(db, "public.cost_tracking", INDEX, COLUMNS)
@@ -223,7 +222,7 @@ def test_an_invalid_index_is_built_anew_by_psql(server: Server, application_dsn:
 def test_a_stale_lock_of_yoyo_does_not_stop_the_next_run(server: Server, application_dsn: str, whole: str) -> None:
     with run(application_dsn, die_before="0004.pgbudget_takeover") as process:
         start(process)
-        process.wait(30)
+        process.wait(SECONDS)
     with session(application_dsn) as db:
         assert one(db, "SELECT count(*) FROM yoyo_lock") == 1  # of the killed run
         db.execute("UPDATE yoyo_lock SET pid = 999999")  # as of a plain `yoyo apply` that was killed

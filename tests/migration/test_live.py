@@ -27,8 +27,8 @@ from tests.migration.support import (
     one,
     psql,
     session,
-    wait_until,
 )
+from tests.race import SECONDS, until
 from tests.series import by_series
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def test_a_writer_never_waits_for_long(live_dsn: str, report: Callable[[str], No
             write_steadily(db, stop, waits)
 
     with clients(1, write) as (writer,):
-        wait_until(lambda: len(waits) > 10)
+        until(lambda: len(waits) > 10, "ten inserts")
         begin = time.monotonic()
         assert chain.migrate(live_dsn) == NAMES
         seconds = time.monotonic() - begin
@@ -131,16 +131,16 @@ def test_callers_of_the_handovers_function_get_right_answers(live_dsn: str, repo
                 answers.append(row[:2])
 
     with clients(4, call) as callers:
-        wait_until(lambda: len(answers) > 8)
+        until(lambda: len(answers) > 8, "answers")
         begin = time.monotonic()
         assert chain.migrate(live_dsn) == NAMES
         seconds = time.monotonic() - begin
         have = len(answers)
         longest = max(waits)
-        wait_until(lambda: len(answers) > have + 100)
+        until(lambda: len(answers) > have + 100, "answers of ours")
         assert chain.rollback(live_dsn, all=True) == NAMES[::-1]
         back = len(answers)
-        wait_until(lambda: len(answers) > back + 8)
+        until(lambda: len(answers) > back + 8, "answers of theirs")
     for caller in callers:
         caller.result()
     report(f"migrated in {seconds:.1f} s under 4 callers; {have} calls meanwhile, the longest {longest:.3f} s")
@@ -204,14 +204,15 @@ def test_the_index_waits_for_a_long_transaction_and_nobody_for_the_index(applica
     with psycopg.connect(application_dsn) as slow, session(application_dsn) as db, ThreadPoolExecutor(1) as pool:
         slow.execute("INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
         run = pool.submit(chain.migrate, application_dsn)
-        wait_until(lambda: one(db, "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0") == 1)
+        waiting = "SELECT count(*) FROM pg_stat_progress_create_index WHERE lockers_total > 0"
+        until(lambda: one(db, waiting) == 1, "the index to wait for a transaction")
         for call in calls:
             begin = time.monotonic()
             db.execute(call.encode())
             assert time.monotonic() - begin < LONG_WAIT_SECONDS, call
         assert not run.done()
         slow.commit()
-        assert run.result(30) == NAMES[NAMES.index("0006.pgbudget_day_index") :]
+        assert run.result(SECONDS) == NAMES[NAMES.index("0006.pgbudget_day_index") :]
 
 
 def test_autovacuum_gives_way() -> None:
@@ -225,5 +226,5 @@ def test_autovacuum_gives_way() -> None:
         )
         db.execute("INSERT INTO cost_tracking (cost, service_name) SELECT 1, 'a' FROM generate_series(1, 20000)")
         vacuumed = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'cost_tracking'::regclass"
-        wait_until(lambda: one(db, vacuumed) == 1)
+        until(lambda: one(db, vacuumed) == 1, "autovacuum")
         assert chain.migrate(make_conninfo(server.dsn(), options="-c pgbudget.lock_patience=5s")) == NAMES[2:]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.race import SECONDS
+
 COMPILE = Path(__file__).parents[2] / "db" / "compile.py"
 MARKED = "-- begin functions/first.sql\n-- end functions/first.sql\n"
 BACK = "-- begin compiled\n-- end compiled\n"
@@ -51,7 +53,7 @@ class Series:
 
     def compile(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(self.folder.parent / "compile.py"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
     def refusal(self) -> str:
         """What compiling says, which checking says as well, and that neither writes."""

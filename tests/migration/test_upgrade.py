@@ -45,7 +45,7 @@ class Release:
 
     def compile(self, *arguments: str) -> None:
         command = [sys.executable, str(self.series.parent / "compile.py"), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=race.SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def add_later(self) -> None:

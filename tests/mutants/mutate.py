@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from tests.race import SECONDS
+
 ROOT = Path(__file__).parents[2]
-SECONDS = 300.0
 
 # What a mutation says that does not even run: that is no breakage which a person could overlook.
 STILLBORN = re.compile(

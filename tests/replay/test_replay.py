@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -177,15 +176,12 @@ def counted(other: replaying.Call, call: replaying.Call) -> Decimal:
     return (other.logged or Decimal(0)) if call.at < other.at + timedelta(hours=1) else Decimal(0)
 
 
-def test_a_log_of_some_size_is_done_in_time(server: Server) -> None:
-    """20,000 calls of a month take ten times as long, and are to take less than a minute on two idle cores."""
+def test_a_log_of_some_size_is_done_and_told_of(server: Server) -> None:
     calls = read_log(random_log(2_000, 10), Defaults(timedelta(0))).calls
     plan = Plan(["logged"], [Decimal(100_000)], {}, Decimal("0.9"), None)
     told: list[tuple[int, int]] = []
     with scratch(server.dsn()) as made:
-        began = time.monotonic()
         [found] = replay(made, calls, {}, plan, lambda done, total: told.append((done, total)))
-    assert time.monotonic() - began < 60
     assert found.granted == 2_000
     assert told == [(done, 4_000) for done in range(500, 4_001, 500)]
 

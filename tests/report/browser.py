@@ -12,6 +12,7 @@ from html import escape, unescape
 from pathlib import Path
 
 from tests.needs import need
+from tests.race import SECONDS
 
 
 def chromium(*arguments: str) -> str:
@@ -28,7 +29,7 @@ def chromium(*arguments: str) -> str:
             env={**os.environ, "HOME": profile},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SECONDS,
             check=True,
         )
     return done.stdout
