@@ -13,7 +13,7 @@ export PG PG_BIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test mutants soak coverage coverage-sql coverage-python check bench clean
+.PHONY: help demo test proof mutants soak coverage coverage-sql coverage-python check bench clean
 
 help: ## Show this help
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,36 @@ help: ## Show this help
 demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or on yours: DSN=postgresql://...
 	@$(BIN)/pgbudget demo $(if $(DSN),--dsn '$(value DSN)')
 
-test: .venv/with-test ## Run every test on an embedded PostgreSQL; T='-k name' passes options to pytest, JOBS=4 runs wider
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(T)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+test: .venv/with-test ## Show that all of it works here, in five minutes; T='-k name' passes options to pytest, JOBS=4 runs wider
+	$(PYTEST) -m 'not proof' --durations 10 $(T)
+
+# What each part of it runs is below. Every test is in `test` or in `proof-depth`; the other parts run tests again, on
+# other servers, with other series or under coverage.
+PROOF := proof-depth coverage proof-16 proof-budgets proof-slots
+
+proof: .venv/with-test ## Run all the rest, in some twenty minutes: mutants, histories, faults, PostgreSQL 15 and 16, the other series
+	@[ -x $(WITH_PROFILER)/postgres ] || { echo 'It needs PostgreSQL 15 in $(WITH_PROFILER) too, with plpgsql_check.' >&2; exit 1; }
+	@. tests/parts.sh; for part in $(PROOF); do part $$part $(MAKE) --no-print-directory $$part; done
+
+proof-depth: .venv/with-test
+	$(PYTEST) -m proof --durations 10 $(T)
+
+proof-16: .venv/with-test
+	PG=16 $(PYTEST) tests/sql tests/security $(T)
+
+# The suites that both series have, with the other one; then with the room of the day spread over slots what else meets
+# that: faults, the driver and the command line.
+proof-budgets: .venv/with-test
+	SERIES=budgets HISTORIES=500 $(PYTEST) tests/sql tests/routing tests/security tests/concurrency tests/model tests/checkers $(T)
+
+proof-slots: .venv/with-test
+	SERIES=budgets SLOTS=4 $(PYTEST) tests/faults $(addprefix tests/driver/test_,$(addsuffix .py,async budget connections hold)) \
+	    $(addprefix tests/cli/test_,$(addsuffix .py,cli doctor holds limits spend watch)) $(T)
 
 mutants: .venv/with-test ## Make some 200 mistakes in the SQL, one at a time, and show which test notices each; T=-v shows what it says
-	$(BIN)/python -m pytest -n $(JOBS) tests/mutants $(T)
+	$(PYTEST) tests/mutants $(T)
 
 # The figures are committed: what the documents say of the load they took from there.
 HISTORIES ?= 100000
@@ -41,10 +66,8 @@ coverage: coverage-sql coverage-python ## Show what the tests run of the PL/pgSQ
 
 coverage-sql: .venv/with-test
 	rm -rf build/coverage/sql
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/core \
-	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(SQL_TESTS)
-	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets \
-	    $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/budgets
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/core $(PYTEST) $(SQL_TESTS)
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets $(PYTEST) tests/budgets
 	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql
 	$(BIN)/python -m tests.checkers.coverage budgets build/coverage/sql/budgets
 

@@ -18,6 +18,8 @@ from tests.bench.rounds import percentile
 from tests.bench.steps import OUTSIDE, STEPS, WAITING
 from tests.bench.subjects import SUBJECTS
 
+pytestmark = pytest.mark.proof
+
 
 def _quick(part: Part[Any], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A whole run, at tiny sizes."""

@@ -19,6 +19,8 @@ from tests.concurrency.conftest import healthy, midday
 from tests.race import Connection, Crowd, Job
 from tests.rows import call, rows
 
+pytestmark = pytest.mark.proof
+
 __all__ = ["healthy", "midday"]
 
 RUNS = int(os.environ.get("RUNS", "1"))

@@ -25,6 +25,12 @@ def databases(server: Server) -> set[str]:
         return {name for (name,) in admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pgbudget%'")}
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd that is done sooner, and comes to the limit all the same."""
+    monkeypatch.setattr(demo, "ROUNDS", 5)
+
+
 def shown(dsn: str | None) -> tuple[bool, str]:
     console = Console(file=StringIO(), width=COLUMNS, highlight=False)
     good = demo.run(console, dsn)
@@ -120,7 +126,7 @@ RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid) 
     ids=["always yes", "always no", "unguarded reserve", "unguarded reserve_advisory"],
 )
 def test_it_notices_when_the_guard_fails(
-    server: Server, monkeypatch: pytest.MonkeyPatch, sabotage: str, failing: str
+    server: Server, short: None, monkeypatch: pytest.MonkeyPatch, sabotage: str, failing: str
 ) -> None:
     def migrate(dsn: str, **options: Any) -> list[str]:
         applied = migrations.migrate(dsn, **options)
@@ -163,7 +169,7 @@ def roles(server: Server) -> set[str]:
         return {name for (name,) in admin.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'budget\_%'")}
 
 
-def test_a_server_that_is_given_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_given_is_left_as_it_was(short: None) -> None:
     with Server() as fresh:
         good, _ = shown(fresh.dsn())
         assert good

@@ -11,6 +11,8 @@ from tests.conftest import Connect
 from tests.race import Connection, until
 from tests.rows import value
 
+pytestmark = pytest.mark.proof
+
 
 def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: str) -> None:
     report = run(dsn, clients=24, seconds=5)

@@ -23,7 +23,7 @@ from tests.faults.processes import await_recovery, kill, kill_all
 from tests.needs import need
 from tests.race import Connection
 
-pytestmark = pytest.mark.xdist_group("durable")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("durable")]
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "6"))
 

@@ -25,7 +25,7 @@ from tests.race import SECONDS, Connection, until
 from tests.rows import call, fails, value
 from tests.series import by_series
 
-pytestmark = pytest.mark.xdist_group("failover")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("failover")]
 
 HELD, NEW, SPENT = (UUID(int=n) for n in range(1, 4))
 TEN = Decimal(10)

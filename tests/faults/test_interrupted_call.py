@@ -24,6 +24,8 @@ from tests.rows import value
 from tests.security.calls import OWN_TABLES
 from tests.series import by_series
 
+pytestmark = pytest.mark.proof
+
 TABLES = ("public.cost_tracking", "public.escalations", *OWN_TABLES)
 
 HOLD, ANOTHER = UUID(int=1), UUID(int=2)

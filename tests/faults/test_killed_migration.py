@@ -25,7 +25,7 @@ from tests.migration.support import APPLICATION, NAMES, found, psql, session
 from tests.race import SECONDS
 from tests.series import SERIES
 
-pytestmark = pytest.mark.xdist_group("failover")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("failover")]
 
 
 @pytest.fixture(scope="module")

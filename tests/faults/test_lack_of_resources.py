@@ -25,6 +25,8 @@ from tests.race import Connection, until
 from tests.rows import call, value
 from tests.security.calls import OWN_TABLES
 
+pytestmark = pytest.mark.proof
+
 
 @contextmanager
 def small_disk() -> Iterator[Path]:

@@ -20,6 +20,8 @@ from tests.faults.promises import CALLS, Call, everything
 from tests.race import SECONDS, Connection, until
 from tests.rows import value
 
+pytestmark = pytest.mark.proof
+
 EVERY = pytest.mark.parametrize("name", CALLS)
 
 

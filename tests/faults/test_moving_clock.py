@@ -24,6 +24,8 @@ from tests.pgtap import is_empty
 from tests.race import Connection, Crowd, Job, until
 from tests.rows import value
 
+pytestmark = pytest.mark.proof
+
 CLIENTS = 6
 MINUTE = timedelta(minutes=1)
 

@@ -21,6 +21,8 @@ from tests.race import Connection, Crowd
 from tests.rows import value
 from tests.series import by_series
 
+pytestmark = pytest.mark.proof
+
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 BATCH = 250
 ROUNDS = 1000
