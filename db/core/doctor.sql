@@ -205,12 +205,6 @@ FROM (
     WHERE to_regclass('public.cost_tracking') IS NOT NULL AND c.convalidated IS NOT TRUE
     UNION ALL
     SELECT
-        'wrong', 'cost_tracking is UNLOGGED: a crash empties it',
-        'ALTER TABLE public.cost_tracking SET LOGGED'
-    FROM pg_class AS c
-    WHERE c.oid = to_regclass('public.cost_tracking') AND c.relpersistence <> 'p'
-    UNION ALL
-    SELECT
         'wrong', format('row security is forced on %s and hides rows from the functions, which fail', c.oid::regclass),
         format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY, or give %I BYPASSRLS', c.oid::regclass, o.rolname)
     FROM pg_class AS c
@@ -286,4 +280,82 @@ SELECT
     'They count nothing. From cron: pgbudget expire --all'
 FROM public.cost_tracking AS l
 WHERE l.expires_at <= clock_timestamp()
+HAVING count(*) > 0;
+
+-- check: columns
+SELECT 'wrong', concat_ws('.', 'public', f.table_name, f.column_name) || ' is ' || f.found, f.remedy
+FROM budget._preflight() AS f
+WHERE f.column_name IS NOT NULL AND f.found NOT LIKE '% (rows: %' AND f.found NOT LIKE 'used by %'
+UNION ALL
+SELECT
+    'wrong',
+    format(
+        'cost_tracking.%I is %s, and rounds what the functions decided', a.attname, format_type(a.atttypid, a.atttypmod)
+    ),
+    coalesce(
+        (
+            SELECT format('DROP VIEW %s; then ', string_agg(DISTINCT r.ev_class::regclass::text, ', '))
+            FROM pg_depend AS d
+            INNER JOIN pg_rewrite AS r ON d.objid = r.oid
+            WHERE
+                d.classid = 'pg_rewrite'::regclass
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                AND r.ev_class <> a.attrelid
+        ), ''
+    ) || 'run the migrations again as one file, which widens it and makes the views of pgbudget: pgbudget sql | psql'
+FROM pg_attribute AS a
+WHERE
+    a.attrelid = to_regclass('public.cost_tracking')
+    AND a.attname IN ('cost', 'created_at')
+    AND a.atttypmod <> -1;
+
+-- check: unlogged tables
+SELECT
+    'wrong', format('%s is UNLOGGED: a crash empties it', c.oid::regclass),
+    format('ALTER TABLE %s SET LOGGED', c.oid::regclass)
+FROM pg_class AS c
+WHERE
+    c.relkind = 'r' AND c.relpersistence = 'u'
+    AND (
+        c.relnamespace = to_regnamespace('budget')
+        OR (
+            c.relnamespace = to_regnamespace('public')
+            AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+        )
+    );
+
+-- check: code of the application on the ledger
+SELECT
+    'wrong', format('rules on cost_tracking, with which every call ends with 0A000: %s', string_agg(quote_ident(r.rulename), ', ')),
+    string_agg(format('DROP RULE %I ON public.cost_tracking', r.rulename), '; ')
+FROM pg_rewrite AS r
+WHERE r.ev_class = to_regclass('public.cost_tracking') AND r.ev_type IN ('2', '3')
+HAVING count(*) > 0
+UNION ALL
+SELECT
+    'wrong',
+    format(
+        'cost_tracking has child tables, whose rows no trigger or constraint of pgbudget watches: %s',
+        string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text)
+    ),
+    'Move their rows into the ledger itself, drop the trigger that fills them, and ALTER TABLE … NO INHERIT public.cost_tracking'
+FROM pg_inherits AS i
+WHERE i.inhparent = to_regclass('public.cost_tracking')
+HAVING count(*) > 0
+UNION ALL
+SELECT
+    'note',
+    format(
+        'triggers of the application may change or swallow what is written to cost_tracking, and then the call ends with '
+        'PB006: %s', string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+    ),
+    'See that each leaves id, service_name, cost, created_at and expires_at as they are, and returns NEW.'
+FROM pg_trigger AS t
+INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
+WHERE
+    t.tgrelid = to_regclass('public.cost_tracking')
+    AND NOT t.tgisinternal
+    AND t.tgenabled IN ('O', 'A')
+    AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 -- BEFORE INSERT OR UPDATE FOR EACH ROW
+    AND p.pronamespace <> to_regnamespace('budget')
 HAVING count(*) > 0;

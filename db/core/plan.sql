@@ -300,6 +300,19 @@ BEGIN
         ),
         (
             '0002', 'does',
+            (
+                SELECT format(
+                    'cost_tracking.created_at is %s, which rounds a hold of the day''s last moment into the next day: '
+                    'widened to timestamptz, no rewrite', format_type(a.atttypid, a.atttypmod)
+                )
+                FROM pg_attribute AS a
+                WHERE
+                    a.attrelid = c_ledger AND a.attname = 'created_at'
+                    AND a.atttypid = 'timestamptz'::regtype AND a.atttypmod <> -1
+            )
+        ),
+        (
+            '0002', 'does',
             CASE
                 WHEN c_ledger IS NOT NULL
                     AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c_ledger AND a.attname = 'expires_at')
@@ -327,6 +340,16 @@ BEGIN
         ),
         ('0003', 'does', 'functions and views are made in schema budget; they are for members of the three roles'),
         ('0004', 'does', 'triggers on cost_tracking hold a hold to its states, whoever writes; writers wait for milliseconds'),
+        (
+            '0004', 'expect',
+            'calls end with PB006 where a trigger of yours on cost_tracking swallows or changes their row, and these may: ' || (
+                SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+                FROM pg_trigger AS t
+                WHERE
+                    t.tgrelid = c_ledger AND NOT t.tgisinternal AND t.tgname NOT LIKE 'budget\_%'
+                    AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 -- BEFORE INSERT OR UPDATE FOR EACH ROW
+            )
+        ),
         ('0004', 'does', c_adopted || ' of yours is renamed to check_and_reserve_budget_before_pgbudget; ours takes its place'),
         (
             '0004', 'does',

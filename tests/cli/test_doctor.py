@@ -147,7 +147,7 @@ FAULTS = [
         "the constraint budget_cost_in_range is missing",
         mends_itself=False,
     ),
-    Fault("tables", f"ALTER TABLE {LEDGER} SET UNLOGGED", "wrong", "cost_tracking is UNLOGGED"),
+    Fault("unlogged tables", f"ALTER TABLE {LEDGER} SET UNLOGGED", "wrong", "cost_tracking is UNLOGGED"),
     Fault(
         "tables",
         "DROP TABLE public.proposer_configs",

@@ -62,7 +62,7 @@ IN_ITS_PLACE = {
 # What depends on the cost, and how the server describes it.
 DEPENDENTS = [
     ("VIEW dear AS SELECT * FROM cost_tracking WHERE cost > 1", "rule _RETURN on view public.dear"),
-    ("RULE dear AS ON UPDATE TO cost_tracking WHERE new.cost > 1 DO INSTEAD NOTHING", "rule dear on table"),
+    ("RULE dear AS ON DELETE TO cost_tracking WHERE old.cost > 1 DO INSTEAD NOTHING", "rule dear on table"),
     (
         "TRIGGER dear BEFORE UPDATE OF cost ON cost_tracking EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "trigger dear on table",

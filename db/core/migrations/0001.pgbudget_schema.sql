@@ -316,14 +316,52 @@ BEGIN
     columns AS (
         SELECT
             t.oid, t.table_name, a.attname::text AS column_name, a.attnum, a.attnotnull,
-            a.atthasdef OR a.attidentity <> '' AS fills_itself,
+            a.attnotnull OR y.typnotnull AS refuses_null,
+            a.atthasdef OR a.attidentity <> '' OR y.typdefault IS NOT NULL AS fills_itself,
             format_type(a.atttypid, NULL) AS column_type,
             a.atttypmod <> -1 AS is_narrow
         FROM tables AS t
         INNER JOIN pg_attribute AS a ON t.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped
+        INNER JOIN pg_type AS y ON a.atttypid = y.oid
         WHERE t.relkind = 'r'
+    ),
+
+    -- Whoever made these knew nothing of ours: what would make ours of them would break what they are for.
+    strangers AS (
+        SELECT
+            u.table_name,
+            string_agg(format('%I %s', u.column_name, u.column_type), ', ') AS wanted
+        FROM used AS u
+        INNER JOIN tables AS t USING (table_name)
+        LEFT JOIN columns AS c USING (table_name, column_name)
+        WHERE t.relkind = 'r' AND u.rule IS DISTINCT FROM 'optional'
+        GROUP BY u.table_name
+        HAVING
+            2 * count(*) FILTER (WHERE c.column_type = u.column_type) < count(*)
+            OR (u.table_name <> 'cost_tracking' AND bool_or(u.rule = 'key' AND c.column_type <> u.column_type))
+    ),
+
+    asked AS (
+        SELECT u.*
+        FROM used AS u
+        WHERE u.table_name NOT IN (SELECT s.table_name FROM strangers AS s)
     )
 
+    SELECT
+        s.table_name, NULL,
+        format('another application''s, by its looks: it has the columns %s', (
+            SELECT string_agg(format('%I %s', c.column_name, c.column_type), ', ' ORDER BY c.attnum)
+            FROM columns AS c
+            WHERE c.table_name = s.table_name AND c.attnum <= 10
+        )),
+        format(
+            'pgbudget needs the name for a table with %s. Rename yours where its application can be changed, ALTER TABLE '
+            'public.%I RENAME TO another_name, and pgbudget makes its own; or else give pgbudget a database of its own.',
+            s.wanted, s.table_name
+        )
+    FROM strangers AS s
+
+    UNION ALL
     SELECT
         t.table_name, NULL,
         CASE t.relkind
@@ -347,9 +385,28 @@ BEGIN
 
     UNION ALL
     SELECT
+        t.table_name, NULL,
+        'a parent, of ' || string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text),
+        'No trigger or constraint of pgbudget would watch rows that are kept in a child: move them into the table itself, '
+        'drop the trigger that fills the children, and ALTER TABLE child NO INHERIT it.'
+    FROM tables AS t
+    INNER JOIN pg_inherits AS i ON t.oid = i.inhparent
+    WHERE t.relkind = 'r' AND t.table_name = 'cost_tracking'
+    GROUP BY t.table_name
+
+    UNION ALL
+    SELECT
+        t.table_name, NULL, 'rewritten by the rule ' || quote_ident(r.rulename),
+        format('No row could be written as it was decided: DROP RULE %I ON public.%I', r.rulename, t.table_name)
+    FROM tables AS t
+    INNER JOIN pg_rewrite AS r ON t.oid = r.ev_class
+    WHERE t.relkind = 'r' AND t.table_name IN ('cost_tracking', 'escalations', 'system_config') AND r.ev_type IN ('2', '3')
+
+    UNION ALL
+    SELECT
         u.table_name, u.column_name, 'missing',
         format('ALTER TABLE public.%I ADD COLUMN %I %s', u.table_name, u.column_name, u.column_type)
-    FROM used AS u
+    FROM asked AS u
     INNER JOIN tables AS t USING (table_name)
     LEFT JOIN columns AS c USING (table_name, column_name)
     WHERE t.relkind = 'r' AND c.oid IS NULL AND u.rule IS DISTINCT FROM 'optional'
@@ -361,7 +418,7 @@ BEGIN
             'ALTER TABLE public.%I ALTER COLUMN %I TYPE %s, with a USING clause that says how your values are to be read.',
             u.table_name, u.column_name, u.column_type
         )
-    FROM used AS u
+    FROM asked AS u
     INNER JOIN columns AS c USING (table_name, column_name)
     WHERE c.column_type <> u.column_type
 
@@ -369,7 +426,7 @@ BEGIN
     SELECT
         u.table_name, u.column_name, 'without a unique key of its own',
         format('ALTER TABLE public.%I ADD UNIQUE (%I)', u.table_name, u.column_name)
-    FROM used AS u
+    FROM asked AS u
     INNER JOIN columns AS c USING (table_name, column_name)
     WHERE
         u.rule = 'key'
@@ -386,7 +443,7 @@ BEGIN
     SELECT
         u.table_name, u.column_name, 'without NOT NULL, so that spend could be written without an amount',
         format('ALTER TABLE public.%I ALTER COLUMN %I SET NOT NULL', u.table_name, u.column_name)
-    FROM used AS u
+    FROM asked AS u
     INNER JOIN columns AS c USING (table_name, column_name)
     WHERE u.rule = 'not null' AND NOT c.attnotnull
 
@@ -397,7 +454,8 @@ BEGIN
     FROM columns AS c
     LEFT JOIN used AS u USING (table_name, column_name)
     WHERE
-        c.attnotnull
+        c.refuses_null
+        AND c.table_name NOT IN (SELECT s.table_name FROM strangers AS s)
         AND (
             u.rule = 'nullable'
             OR (
@@ -422,12 +480,17 @@ BEGIN
     UNION ALL
     SELECT
         c.table_name, c.column_name, 'used by ' || pg_describe_object(d.classid, d.objid, d.objsubid),
-        'The column becomes plain numeric, which this forbids: drop it, migrate, create it again.'
+        format('The column becomes plain %s, which this forbids: drop it, migrate, create it again.', c.column_type)
     FROM columns AS c
     INNER JOIN pg_depend AS d ON c.oid = d.refobjid AND c.attnum = d.refobjsubid
     WHERE
-        c.table_name = 'cost_tracking' AND c.column_name = 'cost' AND c.is_narrow
+        c.table_name = 'cost_tracking' AND c.column_name IN ('cost', 'created_at', 'expires_at') AND c.is_narrow
         AND d.refclassid = 'pg_class'::regclass
+        AND NOT EXISTS (
+            SELECT
+            FROM pg_rewrite AS r
+            WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class = c.oid AND r.ev_type IN ('2', '3')
+        )
         -- What ALTER TABLE refuses; indexes, constraints and the column's own default it carries over.
         AND (
             d.classid IN (

@@ -140,10 +140,15 @@ ON CONFLICT (key) DO NOTHING;
 -- the locks are held until the commit.
 DO $do$
 DECLARE
-    v_is_narrow boolean := EXISTS (
-        SELECT
+    -- What a column rounds away, a decision knew: money to 4 decimals, or a hold into the next day. Without a typmod no
+    -- row is rewritten, nor an index; any other width would rewrite the table.
+    v_widening text := (
+        SELECT string_agg(format('ALTER COLUMN %I TYPE %s', a.attname, format_type(a.atttypid, NULL)), ', ')
         FROM pg_attribute AS a
-        WHERE a.attrelid = 'public.cost_tracking'::regclass AND a.attname = 'cost' AND a.atttypmod <> -1
+        WHERE
+            a.attrelid = 'public.cost_tracking'::regclass
+            AND a.attname IN ('cost', 'created_at', 'expires_at')
+            AND a.atttypmod <> -1
     );
     v_lacks_reason boolean := NOT EXISTS (
         SELECT
@@ -171,9 +176,8 @@ BEGIN
     ALTER TABLE public.cost_tracking ADD COLUMN IF NOT EXISTS expires_at timestamptz;
     COMMENT ON COLUMN public.cost_tracking.expires_at IS
     'When an open hold lapses and counts nothing any more; NULL on every other row. Kept by pgbudget.';
-    IF v_is_narrow THEN
-        -- To plain numeric no row is rewritten; any other width would rewrite the table.
-        ALTER TABLE public.cost_tracking ALTER COLUMN cost TYPE numeric;
+    IF v_widening IS NOT NULL THEN
+        EXECUTE 'ALTER TABLE public.cost_tracking ' || v_widening;
     END IF;
     IF NOT EXISTS (
         SELECT
@@ -184,7 +188,12 @@ BEGIN
             ADD CONSTRAINT budget_cost_in_range CHECK (cost >= 0 AND cost < 1e15) NOT VALID,
             ADD CONSTRAINT budget_created_at_present CHECK (created_at IS NOT NULL) NOT VALID,
             ADD CONSTRAINT budget_expiry_of_hold CHECK (
-                expires_at IS NULL OR (metadata ->> 'type') IS NOT DISTINCT FROM 'reservation'
+                expires_at IS NULL
+                OR (
+                    (metadata ->> 'type') IS NOT DISTINCT FROM 'reservation'
+                    -- A hold that never lapses would be held for good, and not every client has a value for it.
+                    AND expires_at < timestamptz '9999-01-01 00:00:00+00'
+                )
             ) NOT VALID;
     END IF;
 END
