@@ -80,6 +80,12 @@ class BadConfiguration(BudgetError):
     sqlstate = "PB005"
 
 
+class LedgerNotKept(BudgetError):
+    """PB006: a trigger of the application swallowed or changed the row. Nothing was changed; `detail` names it."""
+
+    sqlstate = "PB006"
+
+
 class LockTimeout(BudgetError):
     """55P03: a lock was not free in time. Nothing was changed; calling again is safe."""
 

@@ -61,5 +61,6 @@ p_requests  a JSON array of at most 10000 objects. Their keys are the arguments 
             and ttl. A reservation_id that stands in it twice is a repeat of the first.
 
 Errors: 22023, 22003 bad argument, with the place of the request in the detail; PB001 not READ COMMITTED; PB003 id reused
-with other arguments; PB005 broken configuration; 55P03 lock wait. With any of them nothing is reserved.
+with other arguments; PB005 broken configuration; PB006 the ledger did not keep a row; 55P03 lock wait. With any of them
+nothing is reserved.
 Locks: those of budget.reserve for all requests together, until the end of the transaction.';

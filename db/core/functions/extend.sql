@@ -19,7 +19,8 @@ DECLARE
     v_now timestamptz;
     v_config budget._config;
     v_verdict budget.verdict;
-    v_expires_at timestamptz;
+    v_asked public.cost_tracking;
+    v_extended public.cost_tracking;
 BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
@@ -43,15 +44,21 @@ BEGIN
         v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
     );
     IF v_verdict.can_proceed THEN
-        v_expires_at := CASE
-            WHEN v_ttl IS NULL AND v_row.expires_at > v_now THEN v_row.expires_at
-            ELSE v_now + coalesce(v_ttl, v_config.reservation_ttl)
-        END;
-        UPDATE public.cost_tracking AS l
-        SET cost = v_estimate, expires_at = v_expires_at
-        WHERE l.id = v_row.id AND (l.cost <> v_estimate OR l.expires_at <> v_expires_at);
+        v_asked := v_row;
+        v_asked.cost := v_estimate;
+        IF v_ttl IS NOT NULL OR v_row.expires_at <= v_now THEN
+            v_asked.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+        END IF;
+        IF (v_asked.cost, v_asked.expires_at) <> (v_row.cost, v_row.expires_at) THEN
+            v_asked.metadata := '{"type": "reservation"}';
+            UPDATE public.cost_tracking AS l
+            SET cost = v_asked.cost, expires_at = v_asked.expires_at
+            WHERE l.id = v_row.id
+            RETURNING l.* INTO v_extended;
+            PERFORM budget._require_kept(v_asked, v_extended);
+        END IF;
         v_verdict.reservation_id := v_row.id;
-        v_verdict.expires_at := v_expires_at;
+        v_verdict.expires_at := v_asked.expires_at;
         PERFORM budget._escalate_caps(
             v_config,
             v_verdict.current_total - budget._counted(v_config, v_now, v_row) + v_estimate,
@@ -81,5 +88,5 @@ p_ttl             the hold lapses this long from now, at most 24 hours; NULL lea
 The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
-PB005 broken configuration; 55P03 lock wait.
+PB005 broken configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';

@@ -20,6 +20,7 @@ DECLARE
     v_config budget._config;
     v_now timestamptz;
     v_total numeric;
+    v_asked public.cost_tracking;
     v_row public.cost_tracking;
 BEGIN
     -- All is read after the wait: a spend that waited past midnight belongs to the new day, and goes by its limits.
@@ -31,23 +32,23 @@ BEGIN
     v_now := budget._now();
     v_config := budget._read_config();
     v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
+    v_asked.id := v_id;
+    v_asked.service_name := v_service_name;
+    v_asked.cost := v_actual;
+    v_asked.metadata := jsonb_build_object(
+        'type', 'actual',
+        'original_metadata', v_metadata,
+        'recorded_at', budget._iso(v_now),
+        'over_limit', budget._over_limit(v_config, v_total)
+    );
+    v_asked.created_at := v_now;
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
-    VALUES (
-        v_id,
-        v_service_name,
-        v_actual,
-        jsonb_build_object(
-            'type', 'actual',
-            'original_metadata', v_metadata,
-            'recorded_at', budget._iso(v_now),
-            'over_limit', budget._over_limit(v_config, v_total)
-        ),
-        v_now
-    )
+    VALUES (v_id, v_service_name, v_actual, v_asked.metadata, v_now)
     ON CONFLICT (id) DO NOTHING
     RETURNING l.* INTO v_row;
 
-    IF FOUND THEN
+    IF FOUND OR NOT budget._is_taken(v_id) THEN
+        PERFORM budget._require_kept(v_asked, v_row);
         PERFORM budget._escalate_spend(v_config, v_total, v_row);
     ELSE
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
@@ -73,6 +74,7 @@ p_service_name  who spent it, 1 to 200 characters
 p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
-Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
+Errors: 22023, 22003 bad argument; PB003 the id stands for something else; PB006 the
+ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does, and with p_id KEY SHARE on the row that it repeats. It
 takes no decision lock and works at any isolation level.';

@@ -37,6 +37,6 @@ current_total and remaining are read before this call. reason is granted, replay
 in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
 or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
 transaction; other reservations wait for it, while plain writers of the ledger, autovacuum and CREATE INDEX go on.';

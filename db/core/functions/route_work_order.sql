@@ -90,5 +90,5 @@ Returns {success: true, routing_decision} or {success: false, error}. The decisi
 metadata.manager_routing, beside what is there; routing_metadata.budget_reservation_id is the hold to settle or cancel.
 Routing an order again first cancels its open hold. A refusal by the budget is escalated once per order and day.
 Errors: 22023 bad argument, or metadata of the order that is no object; PB001 not READ COMMITTED; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: the order''s row, then those of budget.reserve_advisory.';

@@ -18,14 +18,19 @@ DECLARE
     v_now timestamptz := budget._now();
     v_config budget._config;
     v_total numeric;
+    v_asked public.cost_tracking := v_row;
 BEGIN
     IF NOT budget._settled(v_row, v_actual) THEN
         v_config := budget._read_config();
         v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
+        v_asked.cost := v_actual;
+        v_asked.metadata := '{"type": "actual"}';
+        v_asked.expires_at := NULL;
         UPDATE public.cost_tracking AS l
         SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
+        PERFORM budget._require_kept(v_asked, v_row);
         PERFORM budget._escalate_spend(v_config, v_total, v_row);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
@@ -45,7 +50,7 @@ p_metadata        a JSON object, at most 64 KiB, merged into the row beside the 
 
 Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
 while the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
-wait.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; PB006
+the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';

@@ -45,20 +45,28 @@ BEGIN
     END LOOP;
 
     BEGIN
-        INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
-        SELECT
-            r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
-            p_now + coalesce(r.ttl, p_config.reservation_ttl)
-        FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
-        ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
-        ON CONFLICT (id) DO NOTHING;
-        GET DIAGNOSTICS v_held = ROW_COUNT;
+        WITH held AS (
+            INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
+            SELECT
+                r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
+                p_now + coalesce(r.ttl, p_config.reservation_ttl)
+            FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY
+                AS r (service_name, request, created_at, amount, id, ttl, n)
+            ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
+            ON CONFLICT (id) DO NOTHING
+            RETURNING l.cost, l.metadata, l.created_at
+        )
+
+        SELECT count(*)
+        INTO v_held
+        FROM held AS h
+        WHERE h.created_at = p_now AND h.cost = (h.metadata ->> 'requested_cost')::numeric;
         IF v_held < cardinality(p_ids) THEN
             RAISE EXCEPTION USING ERRCODE = 'PB099';
         END IF;
     EXCEPTION
         WHEN SQLSTATE 'PB099' THEN
-            RETURN; -- an id stands here twice, or was taken between our look and our insert
+            RETURN; -- an id stands here twice, was taken between our look and our insert, or a trigger changed a row
     END;
     PERFORM budget._escalate_caps(p_config, v_total + v_day.amount, p_now);
     RETURN QUERY
