@@ -24,12 +24,15 @@ BEGIN
             FROM old_rows AS o
         );
     ELSE
+        -- By the request's text, for members go by it: jsonb takes [7] and [7.0] for equal.
         v_postings := ARRAY(
-            SELECT ROW(c.service_name, c.request, c.created_at, sum(c.cost))::budget._posting
+            SELECT ROW(c.service_name, c.request::jsonb, c.created_at, sum(c.cost))::budget._posting
             FROM (
-                SELECT n.service_name, budget._request(n.metadata) AS request, n.created_at, n.cost FROM new_rows AS n
+                SELECT n.service_name, budget._request(n.metadata)::text AS request, n.created_at, n.cost
+                FROM new_rows AS n
                 UNION ALL
-                SELECT o.service_name, budget._request(o.metadata), o.created_at, -o.cost FROM old_rows AS o
+                SELECT o.service_name, budget._request(o.metadata)::text, o.created_at, -o.cost
+                FROM old_rows AS o
             ) AS c
             GROUP BY c.service_name, c.request, c.created_at
             HAVING sum(c.cost) <> 0
