@@ -1,5 +1,5 @@
 -- The days are found one after the other in the index, and each is added up by itself: who asks for one day reads that
--- alone. What is on no day, since a direct writer made it at 'infinity', comes last.
+-- alone. What is on no day (budget._has_day), since a direct writer made it at 'infinity', comes last.
 CREATE OR REPLACE VIEW budget.daily_spend
 WITH (security_barrier = true) AS
 WITH RECURSIVE reading AS MATERIALIZED (
@@ -20,7 +20,7 @@ days (day, starts_at, ends_at) AS (
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l
-            WHERE l.created_at > '-infinity'
+            WHERE l.created_at >= timestamptz '0002-01-01 00:00:00+00'
         ), r.timezone
     ) AS w
     WHERE w.day IS NOT NULL
@@ -59,9 +59,13 @@ CROSS JOIN (
     UNION ALL
     SELECT
         NULL AS day,
-        n.never AS starts_at,
-        n.never AS last_at
-    FROM (VALUES (timestamptz '-infinity'), ('infinity')) AS n (never)
+        n.starts_at,
+        n.last_at
+    FROM (
+        VALUES
+        (timestamptz '-infinity', timestamptz '0002-01-01 00:00:00+00' - interval '1 microsecond'),
+        (timestamptz '9999-01-01 00:00:00+00', 'infinity')
+    ) AS n (starts_at, last_at)
 ) AS d
 CROSS JOIN LATERAL (
     SELECT

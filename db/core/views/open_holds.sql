@@ -6,7 +6,7 @@ SELECT
     l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    l.created_at AS reserved_at,
+    CASE WHEN budget._has_day(l.created_at) THEN l.created_at END AS reserved_at,
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r
@@ -17,4 +17,4 @@ REVOKE ALL ON budget.open_holds FROM PUBLIC;
 GRANT SELECT ON budget.open_holds TO budget_reader;
 COMMENT ON VIEW budget.open_holds IS
 'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s
-metadata.';
+metadata. reserved_at is NULL where a direct writer dated it so that it is on no day.';

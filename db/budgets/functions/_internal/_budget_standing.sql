@@ -40,7 +40,7 @@ BEGIN
     open AS MATERIALIZED (
         SELECT l.service_name, budget._request(l.metadata) AS request, l.created_at, l.expires_at, l.cost
         FROM public.cost_tracking AS l
-        WHERE l.expires_at IS NOT NULL
+        WHERE l.expires_at IS NOT NULL AND isfinite(l.created_at)
     ),
 
     -- Once for a budget, not once for each of its members: there may be thousands of these.

@@ -24,6 +24,7 @@ BEGIN
     WHERE
         l.created_at >= p_starts_at
         AND l.created_at < p_ends_at
+        AND isfinite(l.created_at) -- else it is in no balance
         AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
 END
 $function$;

@@ -21,6 +21,8 @@ BEGIN
     IF p_period = 'total' THEN
         starts_at := '-infinity';
         ends_at := 'infinity';
+    ELSIF NOT budget._has_day(p_at) THEN
+        RETURN; -- nor is a row of the year 20000, but it is spent all the same
     ELSIF p_period IN ('minute', 'hour') THEN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
@@ -40,4 +42,4 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
-'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
+'The window of a period that an instant belongs to: starts_at <= instant < ends_at. NULL where there is none.';

@@ -28,6 +28,7 @@ BEGIN
             b.name = p_budget
             AND b.is_active
             AND isfinite(l.created_at)
+            AND w.starts_at IS NOT NULL
             AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
     ) AS c;

@@ -26,6 +26,7 @@ DECLARE
         WHERE
             l.created_at >= p_starts_at
             AND l.created_at < p_ends_at
+            AND isfinite(l.created_at)
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
             AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member

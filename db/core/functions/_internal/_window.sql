@@ -14,11 +14,12 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
-    v_midnight timestamp := date_trunc('day', p_at AT TIME ZONE p_zone);
+    v_midnight timestamp;
 BEGIN
-    IF NOT isfinite(p_at) THEN
+    IF budget._has_day(p_at) IS NOT TRUE THEN
         RETURN; -- a direct writer's 'infinity' is on no day
     END IF;
+    v_midnight := date_trunc('day', p_at AT TIME ZONE p_zone);
     day := v_midnight::date;
     starts_at := v_midnight AT TIME ZONE p_zone;
     ends_at := (v_midnight + interval '1 day') AT TIME ZONE p_zone;
@@ -42,4 +43,4 @@ $function$;
 REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._window(timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._window(timestamptz, text) IS
-'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
+'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
