@@ -83,3 +83,36 @@ INNER JOIN budget.balances AS o ON b.name = o.budget
 WHERE b.slots > 1
 GROUP BY b.name
 HAVING count(DISTINCT o.member) >= 100;
+
+-- check: subscriptions
+SELECT
+    'wrong',
+    format(
+        'the subscription %I writes cost_tracking: what it applies fires no trigger of a statement, and reaches no balance',
+        s.subname
+    ),
+    'Decide where the rows are first written. Once this database is to decide itself: DROP SUBSCRIPTION, then '
+    'SELECT * FROM budget.reconcile()'
+FROM pg_subscription AS s
+INNER JOIN pg_subscription_rel AS r ON s.oid = r.srsubid
+WHERE r.srrelid = to_regclass('public.cost_tracking') AND s.subdbid = (
+    SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()
+);
+
+-- check: replica identity
+SELECT
+    'wrong', format('%s has no replica identity: under a publication of all tables every call ends with 55000', c.oid::regclass),
+    format('ALTER TABLE %s REPLICA IDENTITY FULL', c.oid::regclass)
+FROM pg_class AS c
+WHERE
+    c.relnamespace = to_regnamespace('budget') AND c.relkind = 'r'
+    AND NOT (
+        c.relreplident = 'f'
+        OR EXISTS (
+            SELECT
+            FROM pg_index AS i
+            WHERE
+                i.indrelid = c.oid
+                AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END
+        )
+    );

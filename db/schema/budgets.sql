@@ -188,6 +188,17 @@ CREATE FUNCTION budget._begin_write() RETURNS text
 COMMENT ON FUNCTION budget._begin_write() IS 'Makes the commit durable and bounds each wait for a lock to 5 s or the caller''s own lock_timeout if that is shorter.
 Returns the caller''s lock_timeout, for budget._end_write.';
 
+-- Name: _booked(text, text, text, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._booked(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _booked(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._booked(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) IS 'What the ledger rows of a member in a window come to, holds that have lapsed and are not marked yet among them.';
+
 -- Name: _budget_standing(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._budget_standing() RETURNS TABLE(name text, dimension text, member text, period text, limit_amount numeric, spent numeric, held numeric, remaining numeric, resets_at timestamp with time zone, enforcement text, is_active boolean, raised_by numeric, raised_until timestamp with time zone)
@@ -244,7 +255,7 @@ CREATE TABLE public.cost_tracking (
     expires_at timestamp with time zone,
     CONSTRAINT budget_cost_in_range CHECK (((cost >= (0)::numeric) AND (cost < '1000000000000000'::numeric))),
     CONSTRAINT budget_created_at_present CHECK ((created_at IS NOT NULL)),
-    CONSTRAINT budget_expiry_of_hold CHECK (((expires_at IS NULL) OR (NOT ((metadata ->> 'type'::text) IS DISTINCT FROM 'reservation'::text))))
+    CONSTRAINT budget_expiry_of_hold CHECK (((expires_at IS NULL) OR ((NOT ((metadata ->> 'type'::text) IS DISTINCT FROM 'reservation'::text)) AND (expires_at < '9999-01-01 00:00:00+00'::timestamp with time zone))))
 );
 
 -- Name: TABLE cost_tracking; Type: COMMENT; Schema: public; Owner: -
@@ -495,6 +506,17 @@ CREATE FUNCTION budget._guard_hold() RETURNS trigger
 COMMENT ON FUNCTION budget._guard_hold() IS 'Trigger on ledger rows that began as a hold, or are to become one: allows the moves of the state machine alone.
 Errors: PB004.';
 
+-- Name: _has_day(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._has_day(p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._has_day(p_at timestamp with time zone) IS 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
+
 -- Name: _headroom(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS budget.verdict
@@ -538,7 +560,7 @@ CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_nam
 
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';
+COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id; NULL when a row with this id is there. Errors: PB006.';
 
 -- Name: _insert_posting(budget._match, numeric); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -550,6 +572,17 @@ CREATE FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) 
 -- Name: FUNCTION _insert_posting(p_match budget._match, p_amount numeric); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) IS 'Posts an amount to a balance, under the slot of this session.';
+
+-- Name: _is_taken(uuid); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._is_taken(p_id uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _is_taken(p_id uuid); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._is_taken(p_id uuid) IS 'Was a row with this id not inserted because another has the id, or had it until now? Else a trigger swallowed it.';
 
 -- Name: _iso(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -771,7 +804,7 @@ CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request 
 -- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
-of the request''s metadata; NULL when it has no such key.';
+of the request''s metadata, as text; NULL when it has no such key.';
 
 -- Name: _metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -883,7 +916,7 @@ CREATE FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_z
 
 -- Name: FUNCTION _period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
+COMMENT ON FUNCTION budget._period(p_period text, p_at timestamp with time zone, p_zone text, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The window of a period that an instant belongs to: starts_at <= instant < ends_at. NULL where there is none.';
 
 -- Name: _post(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1022,6 +1055,17 @@ CREATE FUNCTION budget._require_config() RETURNS budget._config
 -- Name: FUNCTION _require_config(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
+
+-- Name: _require_kept(public.cost_tracking, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _require_kept(p_asked public.cost_tracking, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking) IS 'Errors: PB006 unless the ledger has the row as it was written; of its metadata, the keys that were written.';
 
 -- Name: _reserve(text, numeric, text, jsonb, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1218,7 +1262,7 @@ CREATE FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT d
 
 -- Name: FUNCTION _window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
+COMMENT ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
 
 -- Name: _write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1260,7 +1304,8 @@ p_reason          why, kept in the row; optional
 
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
-Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
+Errors: PB002 unknown reservation; PB004 the hold is settled; PB006 the ledger did not keep the row; 22023 bad
+argument; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';
 
@@ -1429,7 +1474,7 @@ p_ttl             the hold lapses this long from now, at most 24 hours; NULL lea
 The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
-PB005 broken configuration; 55P03 lock wait.
+PB005 broken configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 
 -- Name: freeze(text); Type: FUNCTION; Schema: budget; Owner: -
@@ -1516,7 +1561,8 @@ p_service_name  who spent it, 1 to 200 characters
 p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
-Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
+Errors: 22023, 22003 bad argument; PB003 the id stands for something else; PB006 the
+ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does, and with p_id KEY SHARE on the row that it repeats. It
 takes no decision lock and works at any isolation level.';
 
@@ -1545,7 +1591,7 @@ current_total and remaining are read before this call. reason is granted, replay
 in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
 or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction; plain writers of the ledger, autovacuum and
 CREATE INDEX wait for it, readers do not.';
 
@@ -1574,7 +1620,7 @@ current_total and remaining are read before this call. reason is granted, replay
 in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
 or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
 transaction; other reservations wait for it, while plain writers of the ledger, autovacuum and CREATE INDEX go on.';
 
@@ -1596,7 +1642,8 @@ p_requests  a JSON array of at most 10000 objects. Their keys are the arguments 
             and ttl. A reservation_id that stands in it twice is a repeat of the first.
 
 Errors: 22023, 22003 bad argument, with the place of the request in the detail; PB001 not READ COMMITTED; PB003 id reused
-with other arguments; PB005 broken configuration; 55P03 lock wait. With any of them nothing is reserved.
+with other arguments; PB005 broken configuration; PB006 the ledger did not keep a row; 55P03 lock wait. With any of them
+nothing is reserved.
 Locks: those of budget.reserve for all requests together, until the end of the transaction.';
 
 -- Name: retry_strategy(text, integer, text); Type: FUNCTION; Schema: budget; Owner: -
@@ -1642,7 +1689,7 @@ Returns {success: true, routing_decision} or {success: false, error}. The decisi
 metadata.manager_routing, beside what is there; routing_metadata.budget_reservation_id is the hold to settle or cancel.
 Routing an order again first cancels its open hold. A refusal by the budget is escalated once per order and day.
 Errors: 22023 bad argument, or metadata of the order that is no object; PB001 not READ COMMITTED; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: the order''s row, then those of budget.reserve_advisory.';
 
 -- Name: set_budget(text, numeric, text, text, text, text, numeric[], text, boolean, integer, numeric, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
@@ -1716,8 +1763,8 @@ p_metadata        a JSON object, at most 64 KiB, merged into the row beside the 
 
 Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
 while the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
-wait.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; PB006
+the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';
 
@@ -1739,7 +1786,7 @@ p_settlements  a JSON array of at most 10000 objects. Their keys are the argumen
 
 Repeating it gives the same outcomes, and so does an element that repeats another.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before, or earlier in the batch, with another
-amount, each with the place of the settlement in the detail; 55P03 lock wait. With any of them nothing is settled.
+amount, each with the place of the settlement in the detail; PB006 the ledger did not keep a row; 55P03 lock wait. With any of them nothing is settled.
 Locks: those of budget.settle for all holds, taken in the order of their ids. It takes no decision lock and works at any
 isolation level.';
 
@@ -1858,7 +1905,7 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
            FROM (reading r_1
              CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
                    FROM public.cost_tracking l
-                  WHERE (l.created_at > '-infinity'::timestamp with time zone)), r_1.timezone) w(day, starts_at, ends_at))
+                  WHERE (l.created_at >= '0002-01-01 00:00:00+00'::timestamp with time zone)), r_1.timezone) w(day, starts_at, ends_at))
           WHERE (w.day IS NOT NULL)
         UNION ALL
          SELECT w.day,
@@ -1885,9 +1932,9 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
            FROM days d_1
         UNION ALL
          SELECT NULL::date AS day,
-            n.never AS starts_at,
-            n.never AS last_at
-           FROM ( VALUES ('-infinity'::timestamp with time zone), ('infinity'::timestamp with time zone)) n(never)) d)
+            n.starts_at,
+            n.last_at
+           FROM ( VALUES ('-infinity'::timestamp with time zone,('0002-01-01 00:00:00+00'::timestamp with time zone - '00:00:00.000001'::interval)), ('9999-01-01 00:00:00+00'::timestamp with time zone,'infinity'::timestamp with time zone)) n(starts_at, last_at)) d)
      CROSS JOIN LATERAL ( SELECT l.service_name,
             COALESCE(sum(l.cost) FILTER (WHERE (h.state = ANY (ARRAY['spent'::text, 'kept'::text]))), (0)::numeric) AS settled,
             COALESCE(sum(l.cost) FILTER (WHERE (h.state = 'held'::text)), (0)::numeric) AS held,
@@ -2003,7 +2050,10 @@ CREATE VIEW budget.open_holds WITH (security_barrier='true') AS
  SELECT l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    l.created_at AS reserved_at,
+        CASE
+            WHEN budget._has_day(l.created_at) THEN l.created_at
+            ELSE NULL::timestamp with time zone
+        END AS reserved_at,
     l.expires_at,
     (l.metadata -> 'original_metadata'::text) AS metadata
    FROM (budget._reading() r(now, day, starts_at, ends_at, timezone, daily_soft_cap, daily_hard_cap, emergency_kill, on_expiry, frozen, frozen_reason, unknown_keys, config_error)
@@ -2013,7 +2063,7 @@ CREATE VIEW budget.open_holds WITH (security_barrier='true') AS
 -- Name: VIEW open_holds; Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON VIEW budget.open_holds IS 'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s
-metadata.';
+metadata. reserved_at is NULL where a direct writer dated it so that it is on no day.';
 
 -- Name: postings; Type: TABLE; Schema: budget; Owner: -
 
@@ -2026,6 +2076,8 @@ CREATE TABLE budget.postings (
     amount numeric NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+ALTER TABLE ONLY budget.postings REPLICA IDENTITY FULL;
 
 -- Name: TABLE postings; Type: COMMENT; Schema: budget; Owner: -
 
@@ -2229,6 +2281,10 @@ REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._begin_write() FROM PUBLIC;
 
+-- Name: FUNCTION _booked(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._booked(p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) FROM PUBLIC;
+
 -- Name: FUNCTION _budget_standing(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._budget_standing() FROM PUBLIC;
@@ -2324,6 +2380,11 @@ REVOKE ALL ON FUNCTION budget._freeze_state(OUT frozen boolean, OUT reason text,
 
 REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 
+-- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) TO budget_reader;
+
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
@@ -2343,6 +2404,10 @@ REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_serv
 -- Name: FUNCTION _insert_posting(p_match budget._match, p_amount numeric); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._insert_posting(p_match budget._match, p_amount numeric) FROM PUBLIC;
+
+-- Name: FUNCTION _is_taken(p_id uuid); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._is_taken(p_id uuid) FROM PUBLIC;
 
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2493,6 +2558,10 @@ REVOKE ALL ON FUNCTION budget._request(p_metadata jsonb) FROM PUBLIC;
 -- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
+
+-- Name: FUNCTION _require_kept(p_asked public.cost_tracking, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking) FROM PUBLIC;
 
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 

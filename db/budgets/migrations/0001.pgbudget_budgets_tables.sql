@@ -87,6 +87,9 @@ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS postings_balance_idx ON budget.postings (budget, member, starts_at, slot);
 
+-- A publication FOR ALL TABLES would otherwise stop every decision. Not by a key: its rows are all alike.
+ALTER TABLE budget.postings REPLICA IDENTITY FULL;
+
 COMMENT ON TABLE budget.postings IS
 'What was written to the ledger and is not folded into its balance yet. A trigger on the ledger appends.';
 

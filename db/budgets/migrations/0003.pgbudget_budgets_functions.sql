@@ -33,6 +33,8 @@ BEGIN
     IF p_period = 'total' THEN
         starts_at := '-infinity';
         ends_at := 'infinity';
+    ELSIF NOT budget._has_day(p_at) THEN
+        RETURN; -- nor is a row of the year 20000, but it is spent all the same
     ELSIF p_period IN ('minute', 'hour') THEN
         starts_at := date_trunc(p_period, p_at);
         ends_at := starts_at + ('1 ' || p_period)::interval;
@@ -52,7 +54,7 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._period(text, timestamptz, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._period(text, timestamptz, text) IS
-'The window of a period that an instant belongs to: starts_at <= instant < ends_at.';
+'The window of a period that an instant belongs to: starts_at <= instant < ends_at. NULL where there is none.';
 -- end functions/_internal/_period.sql
 
 -- begin functions/_internal/_limit.sql
@@ -562,6 +564,7 @@ BEGIN
     WHERE
         l.created_at >= p_starts_at
         AND l.created_at < p_ends_at
+        AND isfinite(l.created_at) -- else it is in no balance
         AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member;
 END
 $function$;
@@ -724,12 +727,15 @@ BEGIN
             FROM old_rows AS o
         );
     ELSE
+        -- By the request's text, for members go by it: jsonb takes [7] and [7.0] for equal.
         v_postings := ARRAY(
-            SELECT ROW(c.service_name, c.request, c.created_at, sum(c.cost))::budget._posting
+            SELECT ROW(c.service_name, c.request::jsonb, c.created_at, sum(c.cost))::budget._posting
             FROM (
-                SELECT n.service_name, budget._request(n.metadata) AS request, n.created_at, n.cost FROM new_rows AS n
+                SELECT n.service_name, budget._request(n.metadata)::text AS request, n.created_at, n.cost
+                FROM new_rows AS n
                 UNION ALL
-                SELECT o.service_name, budget._request(o.metadata), o.created_at, -o.cost FROM old_rows AS o
+                SELECT o.service_name, budget._request(o.metadata)::text, o.created_at, -o.cost
+                FROM old_rows AS o
             ) AS c
             GROUP BY c.service_name, c.request, c.created_at
             HAVING sum(c.cost) <> 0
@@ -859,6 +865,7 @@ BEGIN
             b.name = p_budget
             AND b.is_active
             AND isfinite(l.created_at)
+            AND w.starts_at IS NOT NULL
             AND (b.member = m.member OR (b.member IS NULL AND m.member IS NOT NULL))
         GROUP BY b.slots, m.member, w.starts_at, w.ends_at
     ) AS c;
@@ -951,7 +958,7 @@ BEGIN
     open AS MATERIALIZED (
         SELECT l.service_name, budget._request(l.metadata) AS request, l.created_at, l.expires_at, l.cost
         FROM public.cost_tracking AS l
-        WHERE l.expires_at IS NOT NULL
+        WHERE l.expires_at IS NOT NULL AND isfinite(l.created_at)
     ),
 
     -- Once for a budget, not once for each of its members: there may be thousands of these.
@@ -1210,20 +1217,28 @@ BEGIN
     END LOOP;
 
     BEGIN
-        INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
-        SELECT
-            r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
-            p_now + coalesce(r.ttl, p_config.reservation_ttl)
-        FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY AS r (service_name, request, created_at, amount, id, ttl, n)
-        ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
-        ON CONFLICT (id) DO NOTHING;
-        GET DIAGNOSTICS v_held = ROW_COUNT;
+        WITH held AS (
+            INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
+            SELECT
+                r.id, r.service_name, r.amount, budget._hold_metadata(r.amount, r.request, p_now), p_now,
+                p_now + coalesce(r.ttl, p_config.reservation_ttl)
+            FROM unnest(p_postings, p_ids, p_ttls) WITH ORDINALITY
+                AS r (service_name, request, created_at, amount, id, ttl, n)
+            ORDER BY r.id -- two batches that have ids in common, in any order, meet at the first of them
+            ON CONFLICT (id) DO NOTHING
+            RETURNING l.cost, l.metadata, l.created_at
+        )
+
+        SELECT count(*)
+        INTO v_held
+        FROM held AS h
+        WHERE h.created_at = p_now AND h.cost = (h.metadata ->> 'requested_cost')::numeric;
         IF v_held < cardinality(p_ids) THEN
             RAISE EXCEPTION USING ERRCODE = 'PB099';
         END IF;
     EXCEPTION
         WHEN SQLSTATE 'PB099' THEN
-            RETURN; -- an id stands here twice, or was taken between our look and our insert
+            RETURN; -- an id stands here twice, was taken between our look and our insert, or a trigger changed a row
     END;
     PERFORM budget._escalate_caps(p_config, v_total + v_day.amount, p_now);
     RETURN QUERY
@@ -1689,7 +1704,8 @@ p_requests  a JSON array of at most 10000 objects. Their keys are the arguments 
             and ttl. A reservation_id that stands in it twice is a repeat of the first.
 
 Errors: 22023, 22003 bad argument, with the place of the request in the detail; PB001 not READ COMMITTED; PB003 id reused
-with other arguments; PB005 broken configuration; 55P03 lock wait. With any of them nothing is reserved.
+with other arguments; PB005 broken configuration; PB006 the ledger did not keep a row; 55P03 lock wait. With any of them
+nothing is reserved.
 Locks: those of budget.reserve for all requests together, until the end of the transaction.';
 -- end functions/reserve_many.sql
 
@@ -1711,6 +1727,8 @@ DECLARE
     v_now timestamptz := budget._now();
     v_config budget._config := budget._read_config();
     v_booked record;
+    v_count integer := 0;
+    v_asked_row public.cost_tracking;
 BEGIN
     FOR v_booked IN
         UPDATE public.cost_tracking AS l
@@ -1718,11 +1736,27 @@ BEGIN
         FROM unnest(v_asked.ids, v_asked.postings) WITH ORDINALITY AS s (id, service_name, metadata, created_at, amount, n)
         LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.amounts, v_open, v_now) AS t ON s.n = t.n
         WHERE l.id = s.id AND s.n = ANY (v_open)
-        RETURNING l AS hold, t.total
+        RETURNING l AS hold, s.id, s.amount, t.total
     LOOP
+        v_count := v_count + 1;
+        v_asked_row := v_booked.hold;
+        v_asked_row.id := v_booked.id;
+        v_asked_row.cost := v_booked.amount;
+        v_asked_row.metadata := '{"type": "actual"}';
+        v_asked_row.expires_at := NULL;
+        PERFORM budget._require_kept(v_asked_row, v_booked.hold);
         CONTINUE WHEN v_booked.total IS NULL;
         PERFORM budget._escalate_spend(v_config, v_booked.total, v_booked.hold);
     END LOOP;
+    IF v_count < cardinality(v_open) THEN
+        SELECT l.*
+        INTO v_asked_row
+        FROM unnest(v_open) AS o (n)
+        INNER JOIN public.cost_tracking AS l ON v_asked.ids[o.n] = l.id
+        WHERE l.metadata ->> 'type' <> 'actual'
+        LIMIT 1;
+        PERFORM budget._require_kept(v_asked_row, NULL);
+    END IF;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN QUERY
     SELECT o.*
@@ -1744,7 +1778,7 @@ p_settlements  a JSON array of at most 10000 objects. Their keys are the argumen
 
 Repeating it gives the same outcomes, and so does an element that repeats another.
 Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before, or earlier in the batch, with another
-amount, each with the place of the settlement in the detail; 55P03 lock wait. With any of them nothing is settled.
+amount, each with the place of the settlement in the detail; PB006 the ledger did not keep a row; 55P03 lock wait. With any of them nothing is settled.
 Locks: those of budget.settle for all holds, taken in the order of their ids. It takes no decision lock and works at any
 isolation level.';
 -- end functions/settle_many.sql

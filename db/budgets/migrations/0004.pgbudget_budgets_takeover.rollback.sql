@@ -72,7 +72,10 @@ BEGIN
             v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
         v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
-        v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
+        -- Of a window that has ended there is no reset to wait for.
+        v_verdict.retry_at := least(
+            CASE WHEN v_verdict.resets_at > p_now THEN v_verdict.resets_at END, v_freed.enough_at
+        );
     END IF;
     RETURN v_verdict;
 END

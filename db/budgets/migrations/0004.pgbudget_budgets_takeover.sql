@@ -178,7 +178,8 @@ BEGIN
                 v_match.dimension, v_match.member
             );
             v_one.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
-            v_one.retry_at := least(v_one.resets_at, v_freed.enough_at);
+            -- Of a window that has ended there is no reset to wait for.
+            v_one.retry_at := least(CASE WHEN v_one.resets_at > p_now THEN v_one.resets_at END, v_freed.enough_at);
         END IF;
 
         IF v_verdict.budget IS NULL

@@ -128,6 +128,10 @@ DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, t
 
 DROP FUNCTION IF EXISTS budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz);
 
+DROP FUNCTION IF EXISTS budget._is_taken(uuid);
+
+DROP FUNCTION IF EXISTS budget._require_kept(public.cost_tracking, public.cost_tracking);
+
 DROP FUNCTION IF EXISTS budget._hold_metadata(numeric, jsonb, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
@@ -161,6 +165,8 @@ DROP FUNCTION IF EXISTS budget._parse_config(text);
 DROP FUNCTION IF EXISTS budget._zone(text);
 
 DROP FUNCTION IF EXISTS budget._window(timestamptz, text);
+
+DROP FUNCTION IF EXISTS budget._has_day(timestamptz);
 
 DROP FUNCTION IF EXISTS budget._day_start(date, text);
 

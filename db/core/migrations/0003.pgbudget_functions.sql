@@ -198,6 +198,25 @@ REVOKE ALL ON FUNCTION budget._day_start(date, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._day_start(date, text) IS 'The earliest instant whose date in the zone is this day.';
 -- end functions/_internal/_day_start.sql
 
+-- begin functions/_internal/_has_day.sql
+-- Around these instants, too, days and months can be counted, and every client has a value for their bounds.
+CREATE OR REPLACE FUNCTION budget._has_day(p_at timestamptz)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN p_at >= timestamptz '0002-01-01 00:00:00+00' AND p_at < timestamptz '9999-01-01 00:00:00+00';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._has_day(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._has_day(timestamptz) TO budget_reader;
+COMMENT ON FUNCTION budget._has_day(timestamptz) IS
+'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
+-- end functions/_internal/_has_day.sql
+
 -- begin functions/_internal/_window.sql
 -- TimeZone is pinned here and wherever else AT TIME ZONE is used: from PostgreSQL 18 on the session's own zone is asked
 -- first what an abbreviation means, and under TimeZone 'UTC-14' even 'UTC' means another day.
@@ -215,11 +234,12 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
-    v_midnight timestamp := date_trunc('day', p_at AT TIME ZONE p_zone);
+    v_midnight timestamp;
 BEGIN
-    IF NOT isfinite(p_at) THEN
+    IF budget._has_day(p_at) IS NOT TRUE THEN
         RETURN; -- a direct writer's 'infinity' is on no day
     END IF;
+    v_midnight := date_trunc('day', p_at AT TIME ZONE p_zone);
     day := v_midnight::date;
     starts_at := v_midnight AT TIME ZONE p_zone;
     ends_at := (v_midnight + interval '1 day') AT TIME ZONE p_zone;
@@ -243,7 +263,7 @@ $function$;
 REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION budget._window(timestamptz, text) TO budget_reader;
 COMMENT ON FUNCTION budget._window(timestamptz, text) IS
-'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at.';
+'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
 -- end functions/_internal/_window.sql
 
 -- begin functions/_internal/_zone.sql
@@ -524,6 +544,7 @@ COMMENT ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tra
 -- end functions/_internal/_counted.sql
 
 -- begin functions/_internal/_member.sql
+-- A member is its text: the JSON numbers 7 and 7.0 and the string "7" are one, the string "7.0" is another.
 -- An index holds no key of any length, so that long values are told apart by their hash.
 CREATE OR REPLACE FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb)
 RETURNS text
@@ -535,7 +556,10 @@ DECLARE
     v_member text := CASE p_dimension
         WHEN '*' THEN '*'
         WHEN 'service' THEN p_service_name
-        ELSE p_request ->> p_dimension
+        ELSE CASE jsonb_typeof(p_request -> p_dimension)
+            WHEN 'number' THEN trim_scale((p_request -> p_dimension)::numeric)::text
+            ELSE p_request ->> p_dimension
+        END
     END;
 BEGIN
     RETURN CASE WHEN char_length(v_member) > 200 THEN left(v_member, 168) || md5(v_member) ELSE v_member END;
@@ -545,7 +569,7 @@ $function$;
 REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
-of the request''s metadata; NULL when it has no such key.';
+of the request''s metadata, as text; NULL when it has no such key.';
 -- end functions/_internal/_member.sql
 
 -- begin functions/_internal/_request.sql
@@ -594,6 +618,7 @@ DECLARE
         WHERE
             l.created_at >= p_starts_at
             AND l.created_at < p_ends_at
+            AND isfinite(l.created_at)
             AND l.expires_at > p_now
             AND l.id IS DISTINCT FROM p_except_id
             AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
@@ -676,7 +701,10 @@ BEGIN
             v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
         );
         v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
-        v_verdict.retry_at := least(v_verdict.resets_at, v_freed.enough_at);
+        -- Of a window that has ended there is no reset to wait for.
+        v_verdict.retry_at := least(
+            CASE WHEN v_verdict.resets_at > p_now THEN v_verdict.resets_at END, v_freed.enough_at
+        );
     END IF;
     RETURN v_verdict;
 END
@@ -803,6 +831,84 @@ REVOKE ALL ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) FROM P
 COMMENT ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) IS 'The metadata that a hold begins with.';
 -- end functions/_internal/_hold_metadata.sql
 
+-- begin functions/_internal/_require_kept.sql
+-- Triggers of the application's run between a statement of ours and the ledger. Keys that they add to the metadata are
+-- theirs.
+CREATE OR REPLACE FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking)
+RETURNS void
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_triggers text;
+BEGIN
+    IF (p_row.id, p_row.service_name, p_row.cost, p_row.created_at, p_row.metadata || p_asked.metadata)
+        = (p_asked.id, p_asked.service_name, p_asked.cost, p_asked.created_at, p_row.metadata)
+        AND p_row.expires_at IS NOT DISTINCT FROM p_asked.expires_at
+    THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+    INTO v_triggers
+    FROM pg_trigger AS t
+    INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
+    WHERE
+        t.tgrelid = 'public.cost_tracking'::regclass
+        AND NOT t.tgisinternal
+        AND p.pronamespace <> 'budget'::regnamespace;
+    RAISE EXCEPTION 'the ledger did not keep the row % as it was written', p_asked.id
+        USING ERRCODE = 'PB006',
+        DETAIL = format(
+            'Written: service %s, cost %s, at %s. Kept: %s. The triggers of the application on public.cost_tracking: %s.',
+            p_asked.service_name, p_asked.cost, budget._iso(p_asked.created_at),
+            CASE
+                WHEN p_row.id IS NULL THEN 'nothing'
+                ELSE format(
+                    'id %s, service %s, cost %s, at %s, type %s', p_row.id, p_row.service_name, p_row.cost,
+                    budget._iso(p_row.created_at), p_row.metadata ->> 'type'
+                )
+            END,
+            coalesce(v_triggers, 'none')
+        ),
+        HINT = 'Nothing was changed. No trigger may swallow, move or change the rows of holds and spend: drop it, or let it '
+            'pass rows by whose metadata has a type.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._require_kept(public.cost_tracking, public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._require_kept(public.cost_tracking, public.cost_tracking) IS
+'Errors: PB006 unless the ledger has the row as it was written; of its metadata, the keys that were written.';
+-- end functions/_internal/_require_kept.sql
+
+-- begin functions/_internal/_is_taken.sql
+-- Asked after an insert that ON CONFLICT let go by. A row in a child table is one that a trigger has moved there.
+CREATE OR REPLACE FUNCTION budget._is_taken(p_id uuid)
+RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN EXISTS (SELECT FROM ONLY public.cost_tracking AS l WHERE l.id = p_id)
+        -- Or it was taken, and is free again; unless there is a trigger that may have swallowed the row.
+        OR NOT EXISTS (
+            SELECT
+            FROM pg_trigger AS t
+            INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
+            WHERE
+                t.tgrelid = 'public.cost_tracking'::regclass
+                AND t.tgtype & 7 = 7 -- BEFORE INSERT FOR EACH ROW
+                AND p.pronamespace <> 'budget'::regnamespace
+        );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._is_taken(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._is_taken(uuid) IS
+'Was a row with this id not inserted because another has the id, or had it until now? Else a trigger swallowed it.';
+-- end functions/_internal/_is_taken.sql
+
 -- begin functions/_internal/_insert_hold.sql
 CREATE OR REPLACE FUNCTION budget._insert_hold(
     p_id uuid,
@@ -817,24 +923,31 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_asked public.cost_tracking;
+    v_row public.cost_tracking;
 BEGIN
-    INSERT INTO public.cost_tracking (id, service_name, cost, metadata, created_at, expires_at)
-    VALUES (
-        p_id,
-        p_service_name,
-        p_estimate,
-        budget._hold_metadata(p_estimate, p_metadata, p_now),
-        p_now,
-        p_expires_at
-    )
-    ON CONFLICT (id) DO NOTHING;
-    RETURN CASE WHEN FOUND THEN p_id END;
+    v_asked.id := p_id;
+    v_asked.service_name := p_service_name;
+    v_asked.cost := p_estimate;
+    v_asked.metadata := budget._hold_metadata(p_estimate, p_metadata, p_now);
+    v_asked.created_at := p_now;
+    v_asked.expires_at := p_expires_at;
+    INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
+    VALUES (p_id, p_service_name, p_estimate, v_asked.metadata, p_now, p_expires_at)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING l.* INTO v_row;
+    IF NOT FOUND AND budget._is_taken(p_id) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM budget._require_kept(v_asked, v_row);
+    RETURN p_id;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
-'Writes a hold into the ledger and returns its id; NULL when a row with this id is there.';
+'Writes a hold into the ledger and returns its id; NULL when a row with this id is there. Errors: PB006.';
 -- end functions/_internal/_insert_hold.sql
 
 -- begin functions/_internal/_write_escalation.sql
@@ -1947,7 +2060,7 @@ current_total and remaining are read before this call. reason is granted, replay
 in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
 or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: SHARE ROW EXCLUSIVE on the ledger until the end of the transaction; plain writers of the ledger, autovacuum and
 CREATE INDEX wait for it, readers do not.';
 -- end functions/reserve.sql
@@ -1992,7 +2105,7 @@ current_total and remaining are read before this call. reason is granted, replay
 in_flight (retry_at: when enough open holds have lapsed), exhausted (retry_at: when the day ends), too_large, frozen,
 or ended (this id''s hold has ended: do not spend on it).
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB003 id reused with other arguments; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860 until the end of the
 transaction; other reservations wait for it, while plain writers of the ledger, autovacuum and CREATE INDEX go on.';
 -- end functions/reserve_advisory.sql
@@ -2058,7 +2171,8 @@ DECLARE
     v_now timestamptz;
     v_config budget._config;
     v_verdict budget.verdict;
-    v_expires_at timestamptz;
+    v_asked public.cost_tracking;
+    v_extended public.cost_tracking;
 BEGIN
     v_lock_timeout := budget._begin_decision();
     -- The own row first, then the decision lock: the one order that every function keeps.
@@ -2082,15 +2196,21 @@ BEGIN
         v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
     );
     IF v_verdict.can_proceed THEN
-        v_expires_at := CASE
-            WHEN v_ttl IS NULL AND v_row.expires_at > v_now THEN v_row.expires_at
-            ELSE v_now + coalesce(v_ttl, v_config.reservation_ttl)
-        END;
-        UPDATE public.cost_tracking AS l
-        SET cost = v_estimate, expires_at = v_expires_at
-        WHERE l.id = v_row.id AND (l.cost <> v_estimate OR l.expires_at <> v_expires_at);
+        v_asked := v_row;
+        v_asked.cost := v_estimate;
+        IF v_ttl IS NOT NULL OR v_row.expires_at <= v_now THEN
+            v_asked.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
+        END IF;
+        IF (v_asked.cost, v_asked.expires_at) <> (v_row.cost, v_row.expires_at) THEN
+            v_asked.metadata := '{"type": "reservation"}';
+            UPDATE public.cost_tracking AS l
+            SET cost = v_asked.cost, expires_at = v_asked.expires_at
+            WHERE l.id = v_row.id
+            RETURNING l.* INTO v_extended;
+            PERFORM budget._require_kept(v_asked, v_extended);
+        END IF;
         v_verdict.reservation_id := v_row.id;
-        v_verdict.expires_at := v_expires_at;
+        v_verdict.expires_at := v_asked.expires_at;
         PERFORM budget._escalate_caps(
             v_config,
             v_verdict.current_total - budget._counted(v_config, v_now, v_row) + v_estimate,
@@ -2120,7 +2240,7 @@ p_ttl             the hold lapses this long from now, at most 24 hours; NULL lea
 The room is looked for in the window that admitted the hold. A hold that asks for no more than it counts already is
 refused by a freeze alone. Refused, it stays as it was.
 Errors: 22023, 22003 bad argument; PB001 not READ COMMITTED; PB002 unknown reservation; PB004 the hold has ended;
-PB005 broken configuration; 55P03 lock wait.
+PB005 broken configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, the hold''s own row, then those of budget.reserve_advisory.';
 -- end functions/extend.sql
 
@@ -2145,14 +2265,19 @@ DECLARE
     v_now timestamptz := budget._now();
     v_config budget._config;
     v_total numeric;
+    v_asked public.cost_tracking := v_row;
 BEGIN
     IF NOT budget._settled(v_row, v_actual) THEN
         v_config := budget._read_config();
         v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
+        v_asked.cost := v_actual;
+        v_asked.metadata := '{"type": "actual"}';
+        v_asked.expires_at := NULL;
         UPDATE public.cost_tracking AS l
         SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
+        PERFORM budget._require_kept(v_asked, v_row);
         PERFORM budget._escalate_spend(v_config, v_total, v_row);
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
@@ -2172,8 +2297,8 @@ p_metadata        a JSON object, at most 64 KiB, merged into the row beside the 
 
 Repeating it with the same amount gives the same outcome. over_limit: this spend left its day above the limit; NULL
 while the configuration is broken. The spend is posted to the day that admitted the hold.
-Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; 55P03 lock
-wait.
+Errors: 22023, 22003 bad argument; PB002 unknown reservation; PB004 settled before with another amount; PB006
+the ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/settle.sql
@@ -2194,6 +2319,7 @@ DECLARE
     v_reason jsonb := budget._metadata(jsonb_strip_nulls(jsonb_build_object('cancel_reason', p_reason)), 'p_reason');
     v_lock_timeout text := budget._begin_write();
     v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
+    v_asked public.cost_tracking := v_row;
 BEGIN
     CASE v_row.metadata ->> 'type'
         WHEN 'actual' THEN
@@ -2206,6 +2332,10 @@ BEGIN
             SET cost = 0, metadata = l.metadata || v_reason || '{"type": "cancelled"}'
             WHERE l.id = v_row.id
             RETURNING l.* INTO v_row;
+            v_asked.cost := 0;
+            v_asked.metadata := '{"type": "cancelled"}';
+            v_asked.expires_at := NULL;
+            PERFORM budget._require_kept(v_asked, v_row);
     END CASE;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT budget._outcome(v_row);
@@ -2222,7 +2352,8 @@ p_reason          why, kept in the row; optional
 
 The ledger row stays, at cost 0. Repeating it changes nothing. If the call turns out to have cost something after all,
 settle the same reservation: that is recorded in full and marked late.
-Errors: PB002 unknown reservation; PB004 the hold is settled; 22023 bad argument; 55P03 lock wait.
+Errors: PB002 unknown reservation; PB004 the hold is settled; PB006 the ledger did not keep the row; 22023 bad
+argument; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain UPDATE takes it, and the hold''s own row, until the end of the
 transaction. It takes no decision lock and works at any isolation level.';
 -- end functions/cancel.sql
@@ -2250,6 +2381,7 @@ DECLARE
     v_config budget._config;
     v_now timestamptz;
     v_total numeric;
+    v_asked public.cost_tracking;
     v_row public.cost_tracking;
 BEGIN
     -- All is read after the wait: a spend that waited past midnight belongs to the new day, and goes by its limits.
@@ -2261,23 +2393,23 @@ BEGIN
     v_now := budget._now();
     v_config := budget._read_config();
     v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
+    v_asked.id := v_id;
+    v_asked.service_name := v_service_name;
+    v_asked.cost := v_actual;
+    v_asked.metadata := jsonb_build_object(
+        'type', 'actual',
+        'original_metadata', v_metadata,
+        'recorded_at', budget._iso(v_now),
+        'over_limit', budget._over_limit(v_config, v_total)
+    );
+    v_asked.created_at := v_now;
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
-    VALUES (
-        v_id,
-        v_service_name,
-        v_actual,
-        jsonb_build_object(
-            'type', 'actual',
-            'original_metadata', v_metadata,
-            'recorded_at', budget._iso(v_now),
-            'over_limit', budget._over_limit(v_config, v_total)
-        ),
-        v_now
-    )
+    VALUES (v_id, v_service_name, v_actual, v_asked.metadata, v_now)
     ON CONFLICT (id) DO NOTHING
     RETURNING l.* INTO v_row;
 
-    IF FOUND THEN
+    IF FOUND OR NOT budget._is_taken(v_id) THEN
+        PERFORM budget._require_kept(v_asked, v_row);
         PERFORM budget._escalate_spend(v_config, v_total, v_row);
     ELSE
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
@@ -2303,7 +2435,8 @@ p_service_name  who spent it, 1 to 200 characters
 p_metadata      a JSON object, at most 64 KiB, kept as original_metadata
 p_id            the row''s id, which makes a repeat safe: the same id with the same arguments is booked once
 
-Errors: 22023, 22003 bad argument; PB003 the id stands for something else; 55P03 lock wait.
+Errors: 22023, 22003 bad argument; PB003 the id stands for something else; PB006 the
+ledger did not keep the row; 55P03 lock wait.
 Locks: ROW EXCLUSIVE on the ledger, as a plain INSERT does, and with p_id KEY SHARE on the row that it repeats. It
 takes no decision lock and works at any isolation level.';
 -- end functions/record.sql
@@ -2834,7 +2967,7 @@ Returns {success: true, routing_decision} or {success: false, error}. The decisi
 metadata.manager_routing, beside what is there; routing_metadata.budget_reservation_id is the hold to settle or cancel.
 Routing an order again first cancels its open hold. A refusal by the budget is escalated once per order and day.
 Errors: 22023 bad argument, or metadata of the order that is no object; PB001 not READ COMMITTED; PB005 broken
-configuration; 55P03 lock wait.
+configuration; PB006 the ledger did not keep the row; 55P03 lock wait.
 Locks: the order''s row, then those of budget.reserve_advisory.';
 -- end functions/route_work_order.sql
 
@@ -3045,7 +3178,7 @@ SELECT
     l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    l.created_at AS reserved_at,
+    CASE WHEN budget._has_day(l.created_at) THEN l.created_at END AS reserved_at,
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r
@@ -3056,12 +3189,12 @@ REVOKE ALL ON budget.open_holds FROM PUBLIC;
 GRANT SELECT ON budget.open_holds TO budget_reader;
 COMMENT ON VIEW budget.open_holds IS
 'Every hold that counts now, of whatever day, with its estimate in the currency of the limits and its caller''s
-metadata.';
+metadata. reserved_at is NULL where a direct writer dated it so that it is on no day.';
 -- end views/open_holds.sql
 
 -- begin views/daily_spend.sql
 -- The days are found one after the other in the index, and each is added up by itself: who asks for one day reads that
--- alone. What is on no day, since a direct writer made it at 'infinity', comes last.
+-- alone. What is on no day (budget._has_day), since a direct writer made it at 'infinity', comes last.
 CREATE OR REPLACE VIEW budget.daily_spend
 WITH (security_barrier = true) AS
 WITH RECURSIVE reading AS MATERIALIZED (
@@ -3082,7 +3215,7 @@ days (day, starts_at, ends_at) AS (
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l
-            WHERE l.created_at > '-infinity'
+            WHERE l.created_at >= timestamptz '0002-01-01 00:00:00+00'
         ), r.timezone
     ) AS w
     WHERE w.day IS NOT NULL
@@ -3121,9 +3254,13 @@ CROSS JOIN (
     UNION ALL
     SELECT
         NULL AS day,
-        n.never AS starts_at,
-        n.never AS last_at
-    FROM (VALUES (timestamptz '-infinity'), ('infinity')) AS n (never)
+        n.starts_at,
+        n.last_at
+    FROM (
+        VALUES
+        (timestamptz '-infinity', timestamptz '0002-01-01 00:00:00+00' - interval '1 microsecond'),
+        (timestamptz '9999-01-01 00:00:00+00', 'infinity')
+    ) AS n (starts_at, last_at)
 ) AS d
 CROSS JOIN LATERAL (
     SELECT
