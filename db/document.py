@@ -39,8 +39,8 @@ Generated from the database: each text is the function's own `COMMENT`, which `\
 - A function that returns rows of `budget.verdict` or `budget.outcome` returns exactly one, those for many at
   once one for each. A refusal is a row, not an error.
 - Errors carry a SQLSTATE: 22023 bad argument, 22003 amount out of range, PB001 isolation level, PB002 unknown
-  reservation, PB003 id reused with other arguments, PB004 the hold's state forbids it, PB005 bad configuration, PB006 the ledger
-  did not keep the row, 55P03 lock wait. The detail has the values, the hint says what to do.
+  reservation, PB003 id reused with other arguments, PB004 the hold's state forbids it, PB005 bad configuration, PB006
+  the ledger did not keep the row, 55P03 lock wait. The detail has the values, the hint says what to do.
 - EXECUTE is granted as shown, and to nobody else.
 - Many budgets and many at once are there where the series `budgets` is applied: [budgets.md](budgets.md).
 """

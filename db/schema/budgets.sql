@@ -349,14 +349,14 @@ COMMENT ON FUNCTION budget._end_write(p_lock_timeout text) IS 'Gives the caller 
 
 -- Name: _escalate_balance(budget._config, budget._match); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match) RETURNS void
+CREATE FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _escalate_balance(p_config budget._config, p_match budget._match); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match) IS 'One escalation per threshold, window and day for a balance that is at or above it.';
+COMMENT ON FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match) IS 'One escalation per threshold and window for a balance that is at or above it. Was there one to be written?';
 
 -- Name: _escalate_caps(budget._config, numeric, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -369,27 +369,28 @@ CREATE FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, 
 
 COMMENT ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) IS 'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
 
--- Name: _escalate_once(text, date, text, text, text, jsonb, uuid); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_once(text, text, text[], text, text, jsonb, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_once(p_kind text, p_day date, p_subject text, p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) RETURNS void
+CREATE FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_once(p_kind text, p_day date, p_subject text, p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_once(p_kind text, p_day date, p_subject text, p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) IS 'Writes an escalation unless one of this kind, day and subject is there.';
+COMMENT ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) IS 'Writes an escalation unless one of this kind, window and subject is there; false then. The window is a day, unless the
+figures have a day of their own. Of the subject, its first part is shown.';
 
--- Name: _escalate_refusal(budget._config, budget.verdict, numeric, text, timestamp with time zone, uuid); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_refusal(budget._config, budget.verdict, numeric, text, jsonb, timestamp with time zone, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid) RETURNS void
+CREATE FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
 
 -- Name: _escalate_spend(budget._config, numeric, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -2339,13 +2340,13 @@ REVOKE ALL ON FUNCTION budget._escalate_balance(p_config budget._config, p_match
 
 REVOKE ALL ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_once(p_kind text, p_day date, p_subject text, p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_once(p_kind text, p_day date, p_subject text, p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_at timestamp with time zone, p_work_order_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) FROM PUBLIC;
 
 -- Name: FUNCTION _escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 

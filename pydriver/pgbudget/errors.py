@@ -113,7 +113,7 @@ class Refused(BudgetError):
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(
-            f"the reservation was refused: {verdict.reason}",
+            f"the reservation was refused by budget {verdict.budget}: {verdict.reason}",
             detail=f"The total is {verdict.current_total}, the limit {verdict.limit_amount}.",
             hint=f"Try again at {verdict.retry_at}." if verdict.retry_at else None,
         )

@@ -72,7 +72,11 @@ def test_the_budget_that_refused_is_named(
     assert ledger_size(three) == before
     with as_owner(three):
         kept = [e.reason for e in escalations(three) if e.kind == "budget_refused"]
-    limit = "Daily budget limit" if verdict["budget"] == "daily" else f"Budget {verdict['budget']}"
+    limit = {
+        "daily": "Daily budget limit",
+        "team": "Budget team, member alpha",
+        "user": "Budget user, member ada",
+    }[verdict["budget"]]
     assert [reason.partition(" (")[0] for reason in kept] == [f"{limit}: svc was refused"]
 
 

@@ -630,7 +630,7 @@ ESCALATIONS = [
     Mutant(
         "an escalation is written again and again",
         f"{INTERNAL}/_escalate_once.sql",
-        {"md5(concat_ws(": "md5(concat_ws('/', random(), ", "'/', 'pgbudget', p_kind": "'pgbudget', p_kind"},
+        {"jsonb_build_array('pgbudget', ": "jsonb_build_array(random(), "},
         ("sql/test_escalations.py::test_once_a_day",),
     ),
     Mutant(
@@ -652,7 +652,7 @@ ESCALATIONS = [
         "a refusal is not escalated",
         f"{INTERNAL}/_admit.sql",
         {
-            "PERFORM budget._escalate_refusal(": "PERFORM format('%s %s %s %s %s %s', ",
+            "PERFORM budget._escalate_refusal(": "PERFORM format('%s %s %s %s %s %s %s', ",
         },
         ("sql/test_escalations.py::test_every_kind_of_refusal_is_one",),
     ),

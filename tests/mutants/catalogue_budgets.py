@@ -519,7 +519,7 @@ POSTINGS = [
     Mutant(
         "spend that nobody asked for reaches no threshold",
         f"{INTERNAL}/_post.sql",
-        {"PERFORM budget._escalate_balance(v_config, v_match);": "NULL;"},
+        {"v_told := v_told + budget._escalate_balance(v_config, v_match)::integer;": "NULL;"},
         ("budgets/test_several_budgets.py::test_soft_limits_escalate_once_for_a_window_and_member",),
     ),
     Mutant(
@@ -790,15 +790,15 @@ THRESHOLDS = [
         ("budgets/test_several_budgets.py::test_soft_limits_escalate_once_for_a_window_and_member",),
     ),
     Mutant(
-        "a threshold is told once a day, whatever the window",
+        "a threshold is told once, whatever the window",
         f"{INTERNAL}/_escalate_balance.sql",
-        {"budget._iso(p_match.starts_at), ": ""},
+        {"coalesce(budget._iso(p_match.starts_at), 'ever')": "'ever'"},
         ("budgets/test_several_budgets.py::test_soft_limits_escalate_once_for_a_window_and_member",),
     ),
     Mutant(
         "a threshold is told of one member alone",
         f"{INTERNAL}/_escalate_balance.sql",
-        {"v_reached.amount, p_match.member),\n": "v_reached.amount),\n"},
+        {"ARRAY[p_match.budget, p_match.member, ": "ARRAY[p_match.budget, "},
         ("budgets/test_several_budgets.py::test_soft_limits_escalate_once_for_a_window_and_member",),
     ),
 ]

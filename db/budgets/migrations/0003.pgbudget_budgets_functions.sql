@@ -644,7 +644,7 @@ COMMENT ON FUNCTION budget._balance(budget._config, text, text, text, timestampt
 -- begin functions/_internal/_escalate_balance.sql
 -- Judged by state, as the day's caps are. The day's own caps are core's.
 CREATE OR REPLACE FUNCTION budget._escalate_balance(p_config budget._config, p_match budget._match)
-RETURNS void
+RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -655,6 +655,7 @@ DECLARE
     );
     v_total numeric;
     v_reached record;
+    v_told boolean := false;
 BEGIN
     FOR v_reached IN
         SELECT t.amount, t.severity
@@ -673,16 +674,18 @@ BEGIN
             p_config, p_match.budget, p_match.dimension, p_match.member, p_match.starts_at, p_match.ends_at, budget._now()
         ));
         CONTINUE WHEN v_reached.amount > v_total;
-        PERFORM budget._escalate_once(
+        v_told := budget._escalate_once(
             'budget_threshold',
-            (budget._window(budget._now(), p_config.timezone)).day,
-            concat_ws('/', p_match.budget, budget._iso(p_match.starts_at), v_reached.amount, p_match.member),
+            coalesce(budget._iso(p_match.starts_at), 'ever'),
+            ARRAY[p_match.budget, p_match.member, trim_scale(v_reached.amount)::text],
             v_reached.severity,
             format(
                 'Budget %s, member %s, has reached %s: settled and held %s, limit %s.',
                 p_match.budget, p_match.member, v_reached.amount, v_total, p_match.limit_amount
             ),
             jsonb_build_object(
+                'day', (budget._window(budget._now(), p_config.timezone)).day,
+                'starts_at', budget._iso(p_match.starts_at),
                 'budget', p_match.budget,
                 'member', p_match.member,
                 'threshold', v_reached.amount::text,
@@ -690,14 +693,15 @@ BEGIN
                 'limit_amount', p_match.limit_amount::text
             ),
             NULL
-        );
+        ) OR v_told;
     END LOOP;
+    RETURN v_told;
 END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._escalate_balance(budget._config, budget._match) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_balance(budget._config, budget._match) IS
-'One escalation per threshold, window and day for a balance that is at or above it.';
+'One escalation per threshold and window for a balance that is at or above it. Was there one to be written?';
 -- end functions/_internal/_escalate_balance.sql
 
 -- begin functions/_internal/_post.sql
@@ -714,6 +718,8 @@ DECLARE
     v_config budget._config;
     v_match budget._match;
     v_piled numeric;
+    c_most CONSTANT integer := 100;
+    v_told integer := 0; -- members of whom a threshold was told
 BEGIN
     -- The tables of old and new rows are there for the statements that have them.
     IF TG_OP = 'INSERT' THEN
@@ -759,8 +765,9 @@ BEGIN
             v_piled := budget._take_postings(v_match, false);
         END IF;
         PERFORM budget._insert_posting(v_match, v_match.amount + coalesce(v_piled, 0));
-        IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
-            PERFORM budget._escalate_balance(v_config, v_match);
+        -- Of the rest it is told when they are written next: one statement may write for thousands.
+        IF v_match.amount > 0 AND v_match.budget <> 'daily' AND v_told < c_most THEN
+            v_told := v_told + budget._escalate_balance(v_config, v_match)::integer;
         END IF;
     END LOOP;
     RETURN NULL;

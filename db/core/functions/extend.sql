@@ -68,7 +68,9 @@ BEGIN
         PERFORM budget._escalate_caps(
             v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_row.created_at
         );
-        PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_row.service_name, v_row.created_at, NULL);
+        PERFORM budget._escalate_refusal(
+            v_config, v_verdict, v_estimate, v_row.service_name, budget._request(v_row.metadata), v_row.created_at, NULL
+        );
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT v_verdict;

@@ -52,7 +52,7 @@ BEGIN
             v_verdict.can_proceed := false;
             v_verdict.reason := 'exhausted';
             PERFORM budget._escalate_refusal(
-                v_config, v_verdict, v_estimate, c_service_name, budget._now(), p_work_order_id
+                v_config, v_verdict, v_estimate, c_service_name, c_metadata, budget._now(), p_work_order_id
             );
         END IF;
     END IF;

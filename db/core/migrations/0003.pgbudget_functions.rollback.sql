@@ -118,11 +118,11 @@ DROP FUNCTION IF EXISTS budget._reserve(text, numeric, text, jsonb, uuid, interv
 
 DROP FUNCTION IF EXISTS budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid);
 
-DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._config, budget.verdict, numeric, text, timestamptz, uuid);
+DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid);
 
 DROP FUNCTION IF EXISTS budget._escalate_caps(budget._config, numeric, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._escalate_once(text, date, text, text, text, jsonb, uuid);
+DROP FUNCTION IF EXISTS budget._escalate_once(text, text, text[], text, text, jsonb, uuid);
 
 DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
 

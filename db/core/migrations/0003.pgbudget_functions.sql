@@ -1001,43 +1001,44 @@ COMMENT ON FUNCTION budget._write_escalation(uuid, text, text, text, text, text,
 -- end functions/_internal/_write_escalation.sql
 
 -- begin functions/_internal/_escalate_once.sql
--- One escalation per kind, day and subject, without an index of its own: the id is derived from the three. Writers
+-- One escalation per kind, window and subject, without an index of its own: the id is derived from the three. Writers
 -- meet in a try-lock, so that nobody ever waits for another's open transaction; whoever finds it taken leaves the
 -- escalation to its holder, and should that one roll back, the next decision finds the same state and writes it.
 CREATE OR REPLACE FUNCTION budget._escalate_once(
     p_kind text,
-    p_day date,
-    p_subject text,
+    p_window text,
+    p_subject text[],
     p_severity text,
     p_reason text,
     p_figures jsonb,
     p_work_order_id uuid
 )
-RETURNS void
+RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    -- The order stands apart from the subject: a caller may name its service like one.
-    v_id uuid := md5(concat_ws(
-        '/', 'pgbudget', p_kind, to_char(p_day, 'YYYY-MM-DD'), coalesce(p_work_order_id::text, '-'), p_subject
-    ))::uuid;
+    -- As JSON, in which each part stands by itself: callers choose some of them, and may put any sign between.
+    v_id uuid := md5(jsonb_build_array('pgbudget', p_kind, p_window, p_work_order_id, p_subject)::text)::uuid;
 BEGIN
-    IF NOT EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
-        AND pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))
+    IF EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
+        OR NOT pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))
     THEN
-        PERFORM budget._write_escalation(
-            v_id, p_kind, p_severity, 'budget', p_kind, p_reason,
-            p_figures || jsonb_build_object('day', p_day, 'subject', p_subject), p_work_order_id, 'pending'
-        );
+        RETURN false;
     END IF;
+    PERFORM budget._write_escalation(
+        v_id, p_kind, p_severity, 'budget', p_kind, p_reason,
+        jsonb_build_object('day', p_window, 'subject', p_subject[1]) || p_figures, p_work_order_id, 'pending'
+    );
+    RETURN true;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_once(text, date, text, text, text, jsonb, uuid) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_once(text, date, text, text, text, jsonb, uuid) IS
-'Writes an escalation unless one of this kind, day and subject is there.';
+REVOKE ALL ON FUNCTION budget._escalate_once(text, text, text[], text, text, jsonb, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_once(text, text, text[], text, text, jsonb, uuid) IS
+'Writes an escalation unless one of this kind, window and subject is there; false then. The window is a day, unless the
+figures have a day of their own. Of the subject, its first part is shown.';
 -- end functions/_internal/_escalate_once.sql
 
 -- begin functions/_internal/_escalate_caps.sql
@@ -1053,14 +1054,14 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_day date;
+    v_day text;
     v_cap record;
 BEGIN
     -- least() passes over the caps that are absent. The common case ends here.
     IF p_total IS NULL OR p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
         RETURN;
     END IF;
-    v_day := w.day FROM budget._window(p_at, p_config.timezone) AS w;
+    v_day := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     FOR v_cap IN
         SELECT *
         FROM (
@@ -1072,7 +1073,7 @@ BEGIN
         WHERE c.amount <= p_total
     LOOP
         PERFORM budget._escalate_once(
-            'budget_' || v_cap.name, v_day, 'daily', v_cap.severity,
+            'budget_' || v_cap.name, v_day, ARRAY['daily'], v_cap.severity,
             format(
                 'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
                 v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill
@@ -1099,6 +1100,7 @@ CREATE OR REPLACE FUNCTION budget._escalate_refusal(
     p_verdict budget.verdict,
     p_estimate numeric,
     p_service_name text,
+    p_request jsonb,
     p_at timestamptz,
     p_work_order_id uuid
 )
@@ -1108,20 +1110,31 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
-    v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
+    v_day text := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     v_who text := coalesce('work order ' || p_work_order_id, p_service_name);
-    v_subject text := v_who || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
+    v_member text := '*';
+    v_budget text := 'Daily budget limit';
 BEGIN
+    IF p_verdict.budget <> 'daily' THEN
+        -- In core there is no table of budgets.
+        EXECUTE format(
+            'SELECT budget._member(b.dimension, $1, $2) FROM %I.budgets AS b WHERE b.name = $3', 'budget'
+        )
+        INTO v_member
+        USING p_service_name, p_request, p_verdict.budget;
+        v_budget := format('Budget %s, member %s', p_verdict.budget, v_member);
+    END IF;
     PERFORM budget._escalate_once(
-        'budget_refused', v_day, v_subject, 'critical',
+        'budget_refused', v_day, ARRAY[v_who, p_verdict.budget, v_member], 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
             v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
+            'service_name', p_service_name,
             'budget', p_verdict.budget,
+            'member', v_member,
             'current_total', p_verdict.current_total::text,
             'estimated_cost', p_estimate::text,
             'limit_amount', p_verdict.limit_amount::text,
@@ -1133,12 +1146,12 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._escalate_refusal(
-    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
-    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) IS
-'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
 -- end functions/_internal/_escalate_refusal.sql
 
 -- begin functions/_internal/_admit.sql
@@ -1174,7 +1187,9 @@ BEGIN
         PERFORM budget._escalate_caps(
             p_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, p_now
         );
-        PERFORM budget._escalate_refusal(p_config, v_verdict, p_estimate, p_service_name, p_now, p_work_order_id);
+        PERFORM budget._escalate_refusal(
+            p_config, v_verdict, p_estimate, p_service_name, p_metadata, p_now, p_work_order_id
+        );
         RETURN v_verdict;
     END IF;
     v_verdict.expires_at := p_now + coalesce(p_ttl, p_config.reservation_ttl);
@@ -1450,8 +1465,8 @@ BEGIN
     IF budget._over_limit(p_config, p_total) THEN
         PERFORM budget._escalate_once(
             'budget_overrun',
-            (SELECT w.day FROM budget._window(p_row.created_at, p_config.timezone) AS w),
-            p_row.id::text,
+            to_char((budget._window(p_row.created_at, p_config.timezone)).day, 'YYYY-MM-DD'),
+            ARRAY[p_row.id::text],
             'critical',
             format(
                 'The day''s budget is overrun: %s spent %s and leaves the day at %s of %s.',
@@ -2220,7 +2235,9 @@ BEGIN
         PERFORM budget._escalate_caps(
             v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_row.created_at
         );
-        PERFORM budget._escalate_refusal(v_config, v_verdict, v_estimate, v_row.service_name, v_row.created_at, NULL);
+        PERFORM budget._escalate_refusal(
+            v_config, v_verdict, v_estimate, v_row.service_name, budget._request(v_row.metadata), v_row.created_at, NULL
+        );
     END IF;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT v_verdict;
@@ -2929,7 +2946,7 @@ BEGIN
             v_verdict.can_proceed := false;
             v_verdict.reason := 'exhausted';
             PERFORM budget._escalate_refusal(
-                v_config, v_verdict, v_estimate, c_service_name, budget._now(), p_work_order_id
+                v_config, v_verdict, v_estimate, c_service_name, c_metadata, budget._now(), p_work_order_id
             );
         END IF;
     END IF;

@@ -11,6 +11,8 @@ DECLARE
     v_config budget._config;
     v_match budget._match;
     v_piled numeric;
+    c_most CONSTANT integer := 100;
+    v_told integer := 0; -- members of whom a threshold was told
 BEGIN
     -- The tables of old and new rows are there for the statements that have them.
     IF TG_OP = 'INSERT' THEN
@@ -56,8 +58,9 @@ BEGIN
             v_piled := budget._take_postings(v_match, false);
         END IF;
         PERFORM budget._insert_posting(v_match, v_match.amount + coalesce(v_piled, 0));
-        IF v_match.amount > 0 AND v_match.budget <> 'daily' THEN
-            PERFORM budget._escalate_balance(v_config, v_match);
+        -- Of the rest it is told when they are written next: one statement may write for thousands.
+        IF v_match.amount > 0 AND v_match.budget <> 'daily' AND v_told < c_most THEN
+            v_told := v_told + budget._escalate_balance(v_config, v_match)::integer;
         END IF;
     END LOOP;
     RETURN NULL;

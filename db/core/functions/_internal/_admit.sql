@@ -30,7 +30,9 @@ BEGIN
         PERFORM budget._escalate_caps(
             p_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, p_now
         );
-        PERFORM budget._escalate_refusal(p_config, v_verdict, p_estimate, p_service_name, p_now, p_work_order_id);
+        PERFORM budget._escalate_refusal(
+            p_config, v_verdict, p_estimate, p_service_name, p_metadata, p_now, p_work_order_id
+        );
         RETURN v_verdict;
     END IF;
     v_verdict.expires_at := p_now + coalesce(p_ttl, p_config.reservation_ttl);

@@ -10,14 +10,14 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_day date;
+    v_day text;
     v_cap record;
 BEGIN
     -- least() passes over the caps that are absent. The common case ends here.
     IF p_total IS NULL OR p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
         RETURN;
     END IF;
-    v_day := w.day FROM budget._window(p_at, p_config.timezone) AS w;
+    v_day := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     FOR v_cap IN
         SELECT *
         FROM (
@@ -29,7 +29,7 @@ BEGIN
         WHERE c.amount <= p_total
     LOOP
         PERFORM budget._escalate_once(
-            'budget_' || v_cap.name, v_day, 'daily', v_cap.severity,
+            'budget_' || v_cap.name, v_day, ARRAY['daily'], v_cap.severity,
             format(
                 'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
                 v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION budget._escalate_refusal(
     p_verdict budget.verdict,
     p_estimate numeric,
     p_service_name text,
+    p_request jsonb,
     p_at timestamptz,
     p_work_order_id uuid
 )
@@ -12,20 +13,31 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_day date := w.day FROM budget._window(p_at, p_config.timezone) AS w;
-    v_budget text := CASE p_verdict.budget WHEN 'daily' THEN 'Daily budget limit' ELSE 'Budget ' || p_verdict.budget END;
+    v_day text := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     v_who text := coalesce('work order ' || p_work_order_id, p_service_name);
-    v_subject text := v_who || CASE p_verdict.budget WHEN 'daily' THEN '' ELSE ' in ' || p_verdict.budget END;
+    v_member text := '*';
+    v_budget text := 'Daily budget limit';
 BEGIN
+    IF p_verdict.budget <> 'daily' THEN
+        -- In core there is no table of budgets.
+        EXECUTE format(
+            'SELECT budget._member(b.dimension, $1, $2) FROM %I.budgets AS b WHERE b.name = $3', 'budget'
+        )
+        INTO v_member
+        USING p_service_name, p_request, p_verdict.budget;
+        v_budget := format('Budget %s, member %s', p_verdict.budget, v_member);
+    END IF;
     PERFORM budget._escalate_once(
-        'budget_refused', v_day, v_subject, 'critical',
+        'budget_refused', v_day, ARRAY[v_who, p_verdict.budget, v_member], 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
             v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
+            'service_name', p_service_name,
             'budget', p_verdict.budget,
+            'member', v_member,
             'current_total', p_verdict.current_total::text,
             'estimated_cost', p_estimate::text,
             'limit_amount', p_verdict.limit_amount::text,
@@ -37,9 +49,9 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._escalate_refusal(
-    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) FROM PUBLIC;
 COMMENT ON FUNCTION budget._escalate_refusal(
-    budget._config, budget.verdict, numeric, text, timestamptz, uuid
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) IS
-'One escalation per subject (a service, or a work order), budget and day for a refusal, with the figures behind it.';
+'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';

@@ -16,8 +16,8 @@ BEGIN
     IF budget._over_limit(p_config, p_total) THEN
         PERFORM budget._escalate_once(
             'budget_overrun',
-            (SELECT w.day FROM budget._window(p_row.created_at, p_config.timezone) AS w),
-            p_row.id::text,
+            to_char((budget._window(p_row.created_at, p_config.timezone)).day, 'YYYY-MM-DD'),
+            ARRAY[p_row.id::text],
             'critical',
             format(
                 'The day''s budget is overrun: %s spent %s and leaves the day at %s of %s.',
