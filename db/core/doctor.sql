@@ -137,13 +137,18 @@ WHERE
     AND NOT p.prosecdef;
 
 -- check: owner
-WITH owners AS (
-    SELECT DISTINCT o.oid, o.rolname, o.rolsuper
+WITH things AS (
+    SELECT 'FUNCTION ' || p.oid::regprocedure AS name, p.proowner AS owner
     FROM pg_proc AS p
-    INNER JOIN pg_roles AS o ON p.proowner = o.oid
     WHERE
         p.pronamespace = to_regnamespace('budget')
         OR p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+    UNION ALL
+    SELECT CASE c.relkind WHEN 'c' THEN 'TYPE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner
+    FROM pg_class AS c
+    WHERE c.relnamespace = to_regnamespace('budget') AND c.relkind IN ('c', 'v', 'r')
+    UNION ALL
+    SELECT 'SCHEMA budget', n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'budget'
 ),
 
 tables AS (
@@ -152,13 +157,31 @@ tables AS (
     WHERE
         c.relnamespace = to_regnamespace('public')
         AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+),
+
+owners AS (
+    SELECT DISTINCT r.oid, r.rolname
+    FROM things AS t
+    INNER JOIN pg_roles AS r ON t.owner = r.oid
+    WHERE starts_with(t.name, 'FUNCTION')
 )
 
 SELECT
-    'wrong', 'the functions belong to several roles: ' || string_agg(quote_ident(o.rolname), ', ' ORDER BY o.rolname),
-    'ALTER FUNCTION … OWNER TO the role that owns the tables'
-FROM owners AS o
-HAVING count(*) > 1
+    'wrong',
+    format(
+        '%s belongs to %s, and the ledger to %s', (array_agg(t.name ORDER BY t.name))[1]
+        || CASE WHEN count(*) > 1 THEN format(' (with %s more)', count(*) - 1) ELSE '' END,
+        t.owner::regrole, l.relowner::regrole
+    ),
+    CASE
+        -- It is one of the functions, so that whoever owns them would run code with the rights of who calls it.
+        WHEN count(*) > 3 AND r.rolsuper THEN 'SELECT budget._hand_over()'
+        ELSE string_agg(format('ALTER %s OWNER TO %s', t.name, l.relowner::regrole), '; ' ORDER BY t.name)
+    END
+FROM things AS t
+INNER JOIN tables AS l ON l.relname = 'cost_tracking' AND l.relowner <> t.owner
+INNER JOIN pg_roles AS r ON t.owner = r.oid
+GROUP BY t.owner, l.relowner, r.rolsuper
 UNION ALL
 SELECT
     'wrong', format('%I, with whose rights the functions run, may not read and write %s', o.rolname, t.oid::regclass),
@@ -172,19 +195,75 @@ UNION ALL
 SELECT
     'note',
     format(
-        'the functions have the rights of the superuser %I, and %s belongs to %s, whose triggers run with them',
-        o.rolname, string_agg(t.oid::regclass::text, ', ' ORDER BY t.relname), quote_ident(r.rolname)
+        '%s belongs to %s, whose triggers run with the rights of %I when a function writes it',
+        string_agg(t.oid::regclass::text, ', ' ORDER BY t.relname), r.oid::regrole, o.rolname
     ),
-    format('Migrate as %I, or trust it like a superuser.', r.rolname)
+    string_agg(format('ALTER TABLE %s OWNER TO %I', t.oid::regclass, o.rolname), '; ' ORDER BY t.relname)
 FROM owners AS o
 CROSS JOIN tables AS t
 INNER JOIN pg_roles AS r ON t.relowner = r.oid
-WHERE o.rolsuper AND NOT r.rolsuper
-GROUP BY o.rolname, r.rolname
+WHERE t.relname <> 'cost_tracking' AND r.oid <> o.oid AND NOT r.rolsuper
+GROUP BY o.rolname, r.oid
+UNION ALL
+SELECT
+    'note',
+    format('what is asked here runs with the rights of %I, and %s can change it', current_user, n.nspowner::regrole),
+    format('Ask as %s, or as a member of budget_reader.', n.nspowner::regrole)
+FROM pg_namespace AS n
+INNER JOIN pg_roles AS o ON n.nspowner = o.oid
+INNER JOIN pg_roles AS me ON me.rolname = current_user
+WHERE n.nspname = 'budget' AND me.rolsuper AND NOT o.rolsuper
 UNION ALL
 SELECT 'info', 'functions run with the rights of ' || string_agg(quote_ident(o.rolname), ', '), NULL
 FROM owners AS o
 HAVING count(*) = 1;
+
+-- check: code of others
+SELECT 'wrong', concat_ws(' ', f.table_name, 'is', f.found), f.remedy
+FROM budget._foreign_code() AS f;
+
+-- check: who else may make triggers
+SELECT
+    'wrong',
+    format('%s may put triggers on %s, which run with the rights of whoever writes it', g.role_name, g.oid::regclass),
+    format('REVOKE TRIGGER ON %s FROM %s CASCADE', g.oid::regclass, g.role_name)
+FROM (
+    SELECT DISTINCT c.oid, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role_name
+    FROM pg_class AS c, aclexplode(c.relacl) AS a
+    WHERE
+        c.relkind = 'r'
+        AND (
+            c.relnamespace = to_regnamespace('budget')
+            OR (
+                c.relnamespace = to_regnamespace('public')
+                AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+            )
+        )
+        AND a.privilege_type = 'TRIGGER'
+        AND a.grantee <> c.relowner
+) AS g
+ORDER BY g.oid::regclass::text, g.role_name;
+
+-- check: roles
+SELECT
+    'wrong', format('the role %s can log in: it is for being granted, and somebody may know its password', r.rolname),
+    format('ALTER ROLE %I NOLOGIN PASSWORD NULL', r.rolname)
+FROM pg_roles AS r
+WHERE r.rolname IN ('budget_caller', 'budget_admin', 'budget_reader') AND r.rolcanlogin
+UNION ALL
+SELECT
+    'wrong', format('the role %s has attributes that its members could use: %s', r.rolname, lower(a.attributes)),
+    format('ALTER ROLE %I %s', r.rolname, replace(' ' || a.attributes, ' ', ' NO'))
+FROM pg_roles AS r
+CROSS JOIN LATERAL (
+    SELECT concat_ws(
+        ' ',
+        CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
+        CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END,
+        CASE WHEN r.rolreplication THEN 'REPLICATION' END
+    ) AS attributes
+) AS a
+WHERE r.rolname IN ('budget_caller', 'budget_admin', 'budget_reader') AND a.attributes <> '';
 
 -- check: tables
 SELECT s.verdict, s.found, s.mend

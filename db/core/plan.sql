@@ -65,6 +65,28 @@ BEGIN
         AND NOT (c_version < 160000 AND c_me.rolcreaterole)
     HAVING count(*) > 0;
 
+    -- Whoever owns the schema can change what migrations call.
+    RETURN QUERY
+    SELECT
+        CASE WHEN '0001' = ANY (p_pending) THEN '0001' END,
+        format('the schema budget belongs to %s, whose code would run with the rights of %I', r.oid::regrole, current_user),
+        format('Migrate as %s; or, if you trust it with those rights, with --accept-owner.', r.oid::regrole)
+    FROM pg_namespace AS n
+    INNER JOIN pg_roles AS r ON n.nspowner = r.oid
+    WHERE
+        n.oid = c_schema
+        AND obj_description(n.oid, 'pg_namespace') LIKE 'pgbudget:%'
+        AND cardinality(p_pending) > 0
+        AND r.rolname <> current_user AND NOT r.rolsuper
+        AND NOT coalesce(nullif(current_setting('pgbudget.accept_owner', true), ''), 'off')::boolean;
+
+    IF '0004' = ANY (p_pending) AND '0002' <> ALL (p_pending) THEN
+        RETURN QUERY
+        SELECT '0004', concat_ws('.', 'public', f.table_name) || ' is ' || f.found, f.remedy
+        FROM pg_temp._foreign_code() AS f
+        ORDER BY f.table_name, f.found;
+    END IF;
+
     IF '0002' = ANY (p_pending) THEN
         BEGIN
             RETURN QUERY
@@ -83,7 +105,7 @@ BEGIN
         RETURN QUERY
         SELECT
             '0004', s.found, s.remedy
-        FROM pg_temp._adopted_function() AS f
+        FROM (SELECT pg_temp._adopted_function() AS oid) AS f
         INNER JOIN pg_proc AS p ON f.oid = p.oid
         CROSS JOIN LATERAL (
             VALUES
@@ -101,19 +123,6 @@ BEGIN
         WHERE s.applies;
     END IF;
 END
-$function$;
-
--- The application's own check_and_reserve_budget, if ours has not taken its place yet.
-CREATE FUNCTION pg_temp._adopted_function()
-RETURNS TABLE (oid regprocedure)
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $function$
-    SELECT p.oid::regprocedure
-    FROM pg_proc AS p
-    WHERE
-        p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-        AND p.prosrc NOT LIKE '%budget.reserve(%'
 $function$;
 
 -- What the rows say. Tables that are missing count nothing; shapes that are wrong make it fail.
@@ -171,19 +180,18 @@ BEGIN
 END
 $function$;
 
--- Who may call the adopted function now, and afterwards. The first rule is the migration's own.
+-- Who may call the adopted function now, and afterwards.
 CREATE FUNCTION pg_temp._callers(p_callers text[])
 RETURNS TABLE (role_name text, keeps boolean)
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT quote_ident(r.rolname), r.keeps
-    FROM pg_temp._adopted_function() AS f
+    FROM (SELECT pg_temp._adopted_function() AS oid) AS f
     CROSS JOIN LATERAL (
         SELECT
             r.oid, r.rolname,
-            r.rolname <> 'anon'
-            AND coalesce(has_table_privilege(r.oid, to_regclass('public.cost_tracking'), 'INSERT'), false) AS keeps
+            quote_ident(r.rolname) IN (SELECT k.role_name FROM pg_temp._former_callers(f.oid) AS k) AS keeps
         FROM pg_roles AS r
         WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND has_function_privilege(r.oid, f.oid, 'EXECUTE')
     ) AS r
@@ -208,7 +216,7 @@ DECLARE
     c_ledger CONSTANT regclass := to_regclass('public.cost_tracking');
     c_escalations CONSTANT regclass := to_regclass('public.escalations');
     c_index CONSTANT regclass := to_regclass('public.budget_day_idx');
-    c_adopted CONSTANT regprocedure := (SELECT f.oid FROM pg_temp._adopted_function() AS f);
+    c_adopted CONSTANT regprocedure := pg_temp._adopted_function();
     c_service_role CONSTANT text[] := ARRAY(
         SELECT r.rolname::text
         FROM pg_roles AS r
@@ -281,6 +289,14 @@ BEGIN
         ),
         ('0001', 'does', 'budget_caller is granted to ' || c_service_role[1]),
         (
+            '0001', 'expect',
+            'roles that are there already and can log in; somebody may know their passwords: ' || (
+                SELECT string_agg(format('ALTER ROLE %I NOLOGIN PASSWORD NULL', r.rolname), '; ' ORDER BY r.rolname)
+                FROM pg_roles AS r
+                WHERE r.rolname IN ('budget_caller', 'budget_admin', 'budget_reader') AND r.rolcanlogin
+            )
+        ),
+        (
             '0002', 'does',
             'tables that are missing, and made empty: ' || (
                 SELECT string_agg(t, ', ')
@@ -331,6 +347,26 @@ BEGIN
             END
         ),
         ('0002', 'does', CASE WHEN c_lacks_reason THEN 'escalations.reason is missing: added, no rewrite' END),
+        (
+            '0002', 'does',
+            'TRIGGER, with which others could run code with our rights, is taken from: ' || (
+                SELECT string_agg(format('%s on %s', g.grantee, g.tables), '; ' ORDER BY g.grantee)
+                FROM (
+                    SELECT
+                        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
+                        string_agg(DISTINCT c.relname, ', ') AS tables
+                    FROM pg_class AS c, aclexplode(c.relacl) AS a
+                    WHERE
+                        c.oid IN (
+                            c_ledger, c_escalations, to_regclass('public.work_orders'), to_regclass('public.system_config'),
+                            to_regclass('public.proposer_configs')
+                        )
+                        AND a.privilege_type = 'TRIGGER'
+                        AND a.grantee <> c.relowner
+                    GROUP BY a.grantee
+                ) AS g
+            )
+        ),
         ('0002', 'does', v_limits),
         ('0002', 'expect', 'nothing enforces these keys of budget_limits: ' || v_unknown_keys),
         (
@@ -339,6 +375,14 @@ BEGIN
             || '; the lock is asked for in tries of 250 ms, for at most 30 s'
         ),
         ('0003', 'does', 'functions and views are made in schema budget; they are for members of the three roles'),
+        (
+            '0003', 'does',
+            (
+                SELECT format('all of it belongs to %s, the owner of the ledger', r.oid::regrole)
+                FROM pg_roles AS r
+                WHERE r.oid = pg_temp._ledger_owner() AND r.rolname <> current_user
+            )
+        ),
         ('0004', 'does', 'triggers on cost_tracking hold a hold to its states, whoever writes; writers wait for milliseconds'),
         (
             '0004', 'expect',
@@ -348,6 +392,26 @@ BEGIN
                 WHERE
                     t.tgrelid = c_ledger AND NOT t.tgisinternal AND t.tgname NOT LIKE 'budget\_%'
                     AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 -- BEFORE INSERT OR UPDATE FOR EACH ROW
+            )
+        ),
+        (
+            '0004', 'expect',
+            'triggers of yours run with the rights of ' || pg_temp._ledger_owner()::regrole || ' when a reservation writes: '
+            'names without a schema are not found in their functions, or, where these set a search_path that does not end '
+            'in pg_temp, are the caller''s: ' || (
+                SELECT string_agg(format('%I (%s)', t.tgname, p.oid::regprocedure), ', ' ORDER BY t.tgname)
+                FROM pg_trigger AS t
+                INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
+                WHERE
+                    t.tgrelid IN (
+                        c_ledger, c_escalations, to_regclass('public.work_orders'), to_regclass('public.system_config')
+                    )
+                    AND NOT t.tgisinternal
+                    AND p.pronamespace <> 'pg_catalog'::regnamespace
+                    AND p.pronamespace IS DISTINCT FROM to_regnamespace('budget')
+                    AND NOT EXISTS (
+                        SELECT FROM unnest(p.proconfig) AS s WHERE s ~ '^search_path=(.*, *)?"?pg_temp"?$'
+                    )
             )
         ),
         ('0004', 'does', c_adopted || ' of yours is renamed to check_and_reserve_budget_before_pgbudget; ours takes its place'),

@@ -143,6 +143,17 @@ CREATE FUNCTION budget._adopt_hold() RETURNS trigger
 
 COMMENT ON FUNCTION budget._adopt_hold() IS 'Trigger on holds inserted without an expiry: they lapse at created_at + reservation_ttl and get our keys.';
 
+-- Name: _adopted_function(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._adopted_function() RETURNS regprocedure
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _adopted_function(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._adopted_function() IS 'The application''s own check_and_reserve_budget, if ours has not taken its place; else NULL.';
+
 -- Name: _balance(budget._config, text, text, text, timestamp with time zone, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) RETURNS numeric
@@ -458,6 +469,30 @@ CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_g
 
 COMMENT ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) IS 'Errors: PB004, with the state that the ledger has and what was asked for.';
 
+-- Name: _foreign_code(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._foreign_code() RETURNS TABLE(table_name text, found text, remedy text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _foreign_code(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._foreign_code() IS 'What would run with the rights of the ledger''s owner, or of the migrating role, and another role can change: a row for
+each table and role, with what to do; table_name is NULL for an event trigger. No rows: all is well.';
+
+-- Name: _foreign_owners(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._foreign_owners() RETURNS TABLE(table_name text, found text, remedy text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _foreign_owners(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._foreign_owners() IS 'Tables that our functions write, and functions of our names, of another owner than the ledger''s; and the ledger, where
+neither the migrating role nor a superuser owns it. No rows where pgbudget.accept_owner is on.';
+
 -- Name: _forget_balances(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._forget_balances() RETURNS trigger
@@ -469,6 +504,18 @@ CREATE FUNCTION budget._forget_balances() RETURNS trigger
 -- Name: FUNCTION _forget_balances(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._forget_balances() IS 'Trigger on TRUNCATE of the ledger: an empty one has empty windows. Errors: PB001 at any level but READ COMMITTED.';
+
+-- Name: _former_callers(regprocedure); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._former_callers(p_function regprocedure) RETURNS TABLE(role_name text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _former_callers(p_function regprocedure); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._former_callers(p_function regprocedure) IS 'The roles that keep their way to reserve when check_and_reserve_budget becomes ours: they could call the function and
+write the ledger, by whatever way, but for anon, authenticated and those whom row security may have stopped.';
 
 -- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -507,16 +554,16 @@ CREATE FUNCTION budget._guard_hold() RETURNS trigger
 COMMENT ON FUNCTION budget._guard_hold() IS 'Trigger on ledger rows that began as a hold, or are to become one: allows the moves of the state machine alone.
 Errors: PB004.';
 
--- Name: _has_day(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _hand_over(); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._has_day(p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION budget._hand_over() RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _hand_over(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._has_day(p_at timestamp with time zone) IS 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
+COMMENT ON FUNCTION budget._hand_over() IS 'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates.';
 
 -- Name: _headroom(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -607,7 +654,7 @@ CREATE FUNCTION budget._keep_found() RETURNS void
 
 COMMENT ON FUNCTION budget._keep_found() IS 'For migrations, at their end, in the session of budget._note_found. What a later series had put in the place of
 functions of core is in force again. Of what was created since, others lose what default privileges gave them, and anon
-loses every right on all functions, views and tables of the schema budget.';
+loses every right on all functions, views and tables of the schema budget. All belongs to the owner of the ledger.';
 
 -- Name: _kept_metadata(public.cost_tracking, public.cost_tracking, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -632,6 +679,17 @@ CREATE FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at time
 -- Name: FUNCTION _lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) IS 'What the holds of a member in a window come to that have lapsed at p_now and are not marked expired yet.';
+
+-- Name: _ledger_owner(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._ledger_owner() RETURNS oid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _ledger_owner(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._ledger_owner() IS 'The role to which the ledger and all of pgbudget belong.';
 
 -- Name: _ledger_sum(text, text, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -2266,6 +2324,10 @@ REVOKE ALL ON FUNCTION budget._admit_all(p_config budget._config, p_now timestam
 
 REVOKE ALL ON FUNCTION budget._adopt_hold() FROM PUBLIC;
 
+-- Name: FUNCTION _adopted_function(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._adopted_function() FROM PUBLIC;
+
 -- Name: FUNCTION _balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._balance(p_config budget._config, p_budget text, p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
@@ -2365,9 +2427,21 @@ REVOKE ALL ON FUNCTION budget._fold(p_match budget._match, p_whole boolean) FROM
 
 REVOKE ALL ON FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) FROM PUBLIC;
 
+-- Name: FUNCTION _foreign_code(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._foreign_code() FROM PUBLIC;
+
+-- Name: FUNCTION _foreign_owners(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._foreign_owners() FROM PUBLIC;
+
 -- Name: FUNCTION _forget_balances(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._forget_balances() FROM PUBLIC;
+
+-- Name: FUNCTION _former_callers(p_function regprocedure); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._former_callers(p_function regprocedure) FROM PUBLIC;
 
 -- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -2381,10 +2455,9 @@ REVOKE ALL ON FUNCTION budget._freeze_state(OUT frozen boolean, OUT reason text,
 
 REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 
--- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _hand_over(); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) TO budget_reader;
+REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
 
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
@@ -2425,6 +2498,10 @@ REVOKE ALL ON FUNCTION budget._kept_metadata(p_old public.cost_tracking, p_new p
 -- Name: FUNCTION _lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._lapsed(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION _ledger_owner(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._ledger_owner() FROM PUBLIC;
 
 -- Name: FUNCTION _ledger_sum(p_dimension text, p_member text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 

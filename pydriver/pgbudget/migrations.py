@@ -48,6 +48,7 @@ _BOOKKEEPING = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 _POLL_SECONDS = 0.2
 
 ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
+ACCEPT_OWNER: LiteralString = "SET pgbudget.accept_owner = on"
 
 _CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
 _FOR_PSQL = """\
@@ -112,6 +113,7 @@ def migrate(
     series: str = "core",
     grant_to: Sequence[str] = (),
     accept_negative: bool = False,
+    accept_owner: bool = False,
     on_step: OnStep | None = None,
     lock_wait_seconds: float = 60.0,
 ) -> list[str]:
@@ -124,19 +126,23 @@ def migrate(
         series: which chain.
         grant_to: roles that are granted budget_caller afterwards, those aside that have it.
         accept_negative: take negative rows of the ledger over as they are, instead of stopping at them.
+        accept_owner: trust other owners of the tables with the migrating role's rights, instead of stopping at them.
         on_step: called with a migration's name before it runs.
         lock_wait_seconds: how long to wait for another run in this database.
 
     Raises:
-        BudgetError: if there is no role of a name in `grant_to`, before anything is done.
+        BudgetError: if there is no role of a name in `grant_to`, or a role that is not trusted can change the functions
+            that the migrations call, before anything is done.
         psycopg.Error: if a migration fails; its message begins with the migration's name.
         MigrationLocked: if the other run was not done in time.
     """
     migrations = _read(series)
     require_roles(dsn, grant_to)
     with _exclusive(dsn, lock_wait_seconds) as backend:
-        backend.accept_negative = accept_negative
+        backend.accept_negative, backend.accept_owner = accept_negative, accept_owner
         todo = list(backend.to_apply(migrations))
+        if todo:
+            backend.require_trusted_owner()
         for migration in todo:
             _run(backend.apply_one, migration, on_step)
         for role in grant_to:
@@ -180,6 +186,7 @@ def rollback(
     series: str = "core",
     count: int | None = 1,
     all: bool = False,  # noqa: A002 - reads as `rollback(dsn, all=True)`
+    accept_owner: bool = False,
     on_step: OnStep | None = None,
     lock_wait_seconds: float = 60.0,
 ) -> list[str]:
@@ -193,11 +200,13 @@ def rollback(
         series: as for `migrate`.
         count: how many; None for all.
         all: all, whatever `count` says.
+        accept_owner: as for `migrate`.
         on_step: as for `migrate`.
         lock_wait_seconds: as for `migrate`.
 
     Raises:
         MissingRollback: if one of them has no rollback file, before anything is touched.
+        BudgetError: as for `migrate`, or if another series is built on this one.
         psycopg.Error, MigrationLocked: as for `migrate`.
     """
     if count is not None and count < 0:
@@ -213,6 +222,9 @@ def rollback(
         missing = [m.id for m in todo if not Path(m.path).with_suffix(".rollback.sql").is_file()]
         if missing:
             raise MissingRollback(f"no rollback file for {', '.join(missing)}", hint="Nothing was rolled back.")
+        backend.accept_owner = accept_owner
+        if todo:
+            backend.require_trusted_owner()
         for migration in todo:
             _run(backend.rollback_one, migration, on_step)
         if len(todo) == len(applied):
@@ -281,6 +293,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     connection: psycopg.Connection[Any]
     accept_negative = False
+    accept_owner = False
 
     @classmethod
     def open(cls, dsn: str) -> _Backend:
@@ -315,6 +328,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         twin.connection.execute("SELECT pg_advisory_lock_shared(%s)", [LOCK_KEY])
         if self.accept_negative:
             twin.connection.execute(ACCEPT_NEGATIVE)
+        if self.accept_owner:
+            twin.connection.execute(ACCEPT_OWNER)
         twin.connection.cursor_factory = _StepCursor
         return twin
 
@@ -400,6 +415,23 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         for table, role in exposed:
             statement = sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), sql.Identifier(role))
             self.connection.execute(statement)
+
+    def require_trusted_owner(self) -> None:
+        """Migrations call functions of the schema, with the rights of whoever migrates; its owner can change them.
+
+        BudgetError where that is another role, neither accepted nor a superuser. What is not installed yet is left to
+        the migrations themselves.
+        """
+        owner = self._value(
+            """SELECT r.rolname FROM pg_namespace AS n INNER JOIN pg_roles AS r ON r.oid = n.nspowner
+               WHERE n.nspname = 'budget'::name AND r.rolname <> current_user AND NOT r.rolsuper
+                   AND starts_with(obj_description(n.oid, 'pg_namespace'::name), 'pgbudget:')"""
+        )
+        if owner is not None and not self.accept_owner:
+            raise BudgetError(
+                f"pgbudget belongs to {owner!r} here, whose code would run with your rights",
+                hint="Nothing was changed. Go on as that role; or, if you trust it with your rights, --accept-owner.",
+            )
 
     def grant_caller(self, role: str) -> None:
         # Asked first: to grant what is granted already needs the right to grant it.

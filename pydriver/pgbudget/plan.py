@@ -21,7 +21,8 @@ from psycopg.rows import class_row
 
 from pgbudget import migrations
 
-_PREFLIGHT = "functions/_internal/_preflight.sql"
+# What the migrations themselves ask, in the order in which they call each other.
+_ASKED = ("_ledger_owner", "_adopted_function", "_former_callers", "_foreign_owners", "_foreign_code", "_preflight")
 
 # Prepared transactions have no process, and hold their locks until somebody ends them. The lock that each holds on its
 # own number says which one it is.
@@ -102,7 +103,14 @@ class Plan:
         return [note for note in self.notes if note.kind == "stops"]
 
 
-def plan(dsn: str, *, series: str = "core", grant_to: Sequence[str] = (), accept_negative: bool = False) -> Plan:
+def plan(
+    dsn: str,
+    *,
+    series: str = "core",
+    grant_to: Sequence[str] = (),
+    accept_negative: bool = False,
+    accept_owner: bool = False,
+) -> Plan:
     """Return what `migrate` with the same arguments would do to this database now. Changes nothing.
 
     Raises:
@@ -119,6 +127,8 @@ def plan(dsn: str, *, series: str = "core", grant_to: Sequence[str] = (), accept
             connection.execute("SET LOCAL lock_timeout = '5s'")
             if accept_negative:
                 connection.execute(migrations.ACCEPT_NEGATIVE)
+            if accept_owner:
+                connection.execute(migrations.ACCEPT_OWNER)
             return Plan(
                 database=connection.info.dbname,
                 role=connection.info.user,
@@ -143,8 +153,9 @@ def _notes(connection: psycopg.Connection[Any], series: str, pending: list[str],
         if not questions.is_file():
             notes += [Note(name, "does", _heading(folder / "migrations" / f"{name}.sql"), None) for name in todo]
             continue
-        preflight = (folder / _PREFLIGHT).read_text().replace("budget._preflight", "pg_temp._preflight")
-        connection.execute(preflight.encode() + questions.read_bytes())
+        asked = "".join((folder / f"functions/_internal/{name}.sql").read_text() for name in _ASKED)
+        asked = re.sub(rf"\bbudget\.({'|'.join(_ASKED)})\b", r"pg_temp.\1", asked)
+        connection.execute(asked.encode() + questions.read_bytes())
         names = {name[:4]: name for name in todo}
         rows = connection.execute("SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)])
         notes += [Note(names.get(number), kind, note, remedy) for number, kind, note, remedy in rows]

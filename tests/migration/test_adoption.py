@@ -193,7 +193,7 @@ def test_rollback_restores_name_rights_owner_and_comment(
 ) -> None:
     db.execute(grants.encode())
     as_found = found(server, application_dsn)
-    chain.migrate(application_dsn)
+    chain.migrate(application_dsn, accept_owner=True)
     chain.rollback(application_dsn, all=True)
     assert found(server, application_dsn) == as_found
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from pgbudget.embedded import Server
+from pgbudget.errors import BudgetError
 from tests import chain, pgtap
 from tests.conftest import Endpoint
 from tests.migration.support import APPLICATION, CHAIN, Connection, found, one, psql, session
@@ -205,7 +206,7 @@ def test_negative_rows_and_nothing_else_can_be_accepted(db: Connection) -> None:
 
 def test_another_owner_is_found(db: Connection) -> None:
     db.execute("GRANT USAGE ON SCHEMA budget TO app_writer")
-    db.execute("GRANT EXECUTE ON FUNCTION budget._preflight() TO app_writer")
+    db.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA budget TO app_writer")
     db.execute("SET LOCAL ROLE app_writer")
     assert sorted(findings(db)) == [(table, "owned by postgres") for table in sorted(USED)]
 
@@ -319,7 +320,13 @@ def test_a_schema_that_another_role_owns_stops_the_migration(
         db.execute(f"CREATE SCHEMA budget AUTHORIZATION {app_role}".encode())
         db.execute("COMMENT ON SCHEMA budget IS 'pgbudget: so it says.'")
     as_found = found(server, application_dsn)
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="belongs to another role") as e:
+    with pytest.raises(BudgetError, match=f"pgbudget belongs to '{app_role}' here"):
         chain.migrate(application_dsn)
-    assert e.value.diag.message_detail == f"It is owned by {app_role}."
+    # The file says so itself, and accepts the ledger's owner alone.
+    for accept in ("off", "on"):
+        with session(application_dsn) as db:
+            db.execute(f"SET pgbudget.accept_owner = {accept}".encode())
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="belongs to another role") as e:
+                db.execute(chain.files()[0].read_bytes())
+        assert e.value.diag.message_detail == f"It is owned by {app_role}."
     assert found(server, application_dsn) == as_found

@@ -5,7 +5,19 @@ SET search_path = pg_catalog, pg_temp;
 -- begin compiled
 DROP FUNCTION IF EXISTS budget._preflight();
 
+DROP FUNCTION IF EXISTS budget._foreign_code();
+
+DROP FUNCTION IF EXISTS budget._foreign_owners();
+
+DROP FUNCTION IF EXISTS budget._former_callers(regprocedure);
+
+DROP FUNCTION IF EXISTS budget._adopted_function();
+
+DROP FUNCTION IF EXISTS budget._ledger_owner();
+
 DROP FUNCTION IF EXISTS budget._keep_found();
+
+DROP FUNCTION IF EXISTS budget._hand_over();
 
 DROP FUNCTION IF EXISTS budget._note_found();
 

@@ -3,6 +3,9 @@
 
 SET search_path = pg_catalog, pg_temp;
 
+-- What row security would hide is an error, not an empty table.
+SET row_security = off;
+
 DO $do$
 BEGIN
     IF to_regclass('public.system_config') IS NOT NULL THEN
@@ -11,6 +14,8 @@ BEGIN
             key = 'budget_freeze'
             OR (key = 'budget_limits' AND description = 'Written by pgbudget; change it with budget.set_limits');
     END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'rows of pgbudget in public.system_config are kept: %', SQLERRM;
 END
 $do$;
 
@@ -59,13 +64,13 @@ BEGIN
         DROP CONSTRAINT IF EXISTS budget_cost_in_range,
         DROP COLUMN IF EXISTS expires_at;
     FOREACH v_table IN ARRAY v_ours LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', v_table) INTO v_used;
         BEGIN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s)', v_table) INTO v_used;
             IF NOT v_used THEN
                 EXECUTE format('DROP TABLE %s', v_table);
             END IF;
-        EXCEPTION WHEN dependent_objects_still_exist THEN
-            v_used := true;
+        EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN
+            v_used := true; -- or row security may hide that it is
         END;
         IF v_used THEN
             RAISE NOTICE 'table % was made by pgbudget, is in use and is kept', v_table;
@@ -74,4 +79,5 @@ BEGIN
 END
 $do$;
 
+RESET row_security;
 RESET search_path;

@@ -122,18 +122,26 @@ BEGIN
         LOOP
             EXECUTE format('REVOKE ALL ON %s FROM %s', v_table, v_grantee);
         END LOOP;
+        EXECUTE format('ALTER TABLE %s OWNER TO %s', v_table, budget._ledger_owner()::regrole);
+    END LOOP;
+
+    -- Whoever may put a trigger on a table runs code as everyone that writes it, our functions too.
+    FOR v_table, v_grantee IN
+        SELECT DISTINCT c.oid, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE
+            c.oid IN (
+                'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.work_orders'::regclass,
+                'public.system_config'::regclass, 'public.proposer_configs'::regclass
+            )
+            AND a.privilege_type = 'TRIGGER'
+            AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_table, v_grantee);
+        RAISE NOTICE '% may no longer put triggers on %', v_grantee, v_table;
     END LOOP;
 END
 $do$;
-
-INSERT INTO public.system_config (key, value, description)
-VALUES (
-    'budget_limits',
-    '{"daily_soft_cap": 20, "daily_hard_cap": 50, "emergency_kill": 100, "timezone": "UTC",
-"reservation_ttl": "1 hour", "on_expiry": "release", "exempt_services": ["architect"]}',
-    'Written by pgbudget; change it with budget.set_limits'
-)
-ON CONFLICT (key) DO NOTHING;
 
 -- One statement takes every strong lock, the strongest first and once, so that no table is kept from its writers while
 -- another is busy, and no lock is raised later: that can deadlock with those who wait for it. It stands last, because
@@ -155,6 +163,8 @@ DECLARE
         FROM pg_attribute AS a
         WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason'
     );
+    v_lacks_limits boolean := NOT EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_limits');
+    v_open record;
     v_lacks_key boolean := obj_description('public.escalations'::regclass, 'pg_class') = 'Created by pgbudget.'
         AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = 'public.escalations'::regclass AND c.contype = 'f');
 BEGIN
@@ -162,10 +172,27 @@ BEGIN
         concat_ws(
             ', ', 'public.cost_tracking',
             CASE WHEN v_lacks_reason OR v_lacks_key THEN 'public.escalations' END,
-            CASE WHEN v_lacks_key THEN 'public.work_orders' END
+            CASE WHEN v_lacks_key THEN 'public.work_orders' END,
+            CASE WHEN v_lacks_limits THEN 'public.system_config' END
         ),
         'ACCESS EXCLUSIVE'
     );
+    -- Asked once more under the locks: a trigger that was being made meanwhile is there now, and no other comes.
+    SELECT f.* INTO v_open FROM budget._foreign_code() AS f LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the application''s tables cannot be taken over as they are: % is %', v_open.table_name, v_open.found
+            USING ERRCODE = '55000', HINT = E'No table was changed. Then migrate again.\n' || v_open.remedy;
+    END IF;
+    IF v_lacks_limits THEN
+        INSERT INTO public.system_config (key, value, description)
+        VALUES (
+            'budget_limits',
+            '{"daily_soft_cap": 20, "daily_hard_cap": 50, "emergency_kill": 100, "timezone": "UTC",
+"reservation_ttl": "1 hour", "on_expiry": "release", "exempt_services": ["architect"]}',
+            'Written by pgbudget; change it with budget.set_limits'
+        )
+        ON CONFLICT (key) DO NOTHING;
+    END IF;
     IF v_lacks_key THEN
         ALTER TABLE public.escalations ADD FOREIGN KEY (work_order_id) REFERENCES public.work_orders (id) ON DELETE CASCADE;
     END IF;

@@ -183,4 +183,6 @@ DROP FUNCTION IF EXISTS budget._iso(timestamptz);
 DROP FUNCTION IF EXISTS budget._now();
 -- end compiled
 
+REVOKE USAGE ON SCHEMA budget FROM budget_caller, budget_admin, budget_reader;
+
 RESET search_path;

@@ -3478,6 +3478,9 @@ COMMENT ON VIEW budget.invariants IS
 'No rows when healthy; else one row for each broken rule and ledger row. Alert on the first row.';
 -- end views/invariants.sql
 
+-- Nobody could call anything before all of it was closed to PUBLIC.
+GRANT USAGE ON SCHEMA budget TO budget_caller, budget_admin, budget_reader;
+
 DO $do$
 BEGIN
     PERFORM budget._keep_found();

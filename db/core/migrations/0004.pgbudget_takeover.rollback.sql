@@ -3,13 +3,7 @@ SET search_path = pg_catalog, pg_temp;
 -- Undone already, but still marked: the handover's function has its name again, and is not the one to drop.
 DO $do$
 BEGIN
-    IF EXISTS (
-        SELECT
-        FROM pg_proc AS p
-        WHERE
-            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-            AND p.prosrc NOT LIKE '%budget.reserve(%'
-    ) THEN
+    IF budget._adopted_function() IS NOT NULL THEN
         ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb)
         RENAME TO check_and_reserve_budget_before_pgbudget;
     END IF;

@@ -7,8 +7,16 @@
 SET search_path = pg_catalog, pg_temp;
 
 DO $do$
+DECLARE
+    v_open record;
 BEGIN
     PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+    -- From here on our functions write these tables. What was being made when TRIGGER was revoked is there by now.
+    SELECT f.* INTO v_open FROM budget._foreign_code() AS f LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the takeover is not safe: % is %', v_open.table_name, v_open.found
+            USING ERRCODE = '55000', HINT = E'This step changed nothing. Then migrate again.\n' || v_open.remedy;
+    END IF;
     CREATE OR REPLACE TRIGGER budget_guard_hold
     BEFORE UPDATE ON public.cost_tracking
     FOR EACH ROW
@@ -27,30 +35,47 @@ BEGIN
 END
 $do$;
 
--- The handover's own function, where it is there, gives its name to ours and is kept beside it.
+-- The handover's own function, where it is there, gives its name to ours and is kept beside it. Ours takes the name in
+-- the same statement, so that nobody can make another of that name meanwhile. It does nothing before it is closed to
+-- PUBLIC and to all whom default privileges open it to. What is here already has the rights that its DBA wants.
 DO $do$
+DECLARE
+    v_grantee text;
 BEGIN
-    IF EXISTS (
-        SELECT
-        FROM pg_proc AS p
-        WHERE
-            p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-            AND p.prosrc NOT LIKE '%budget.reserve(%'
-    ) THEN
+    IF budget._adopted_function() IS NOT NULL THEN
         ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb)
         RENAME TO check_and_reserve_budget_before_pgbudget;
     END IF;
-END
-$do$;
-
--- What is here already has the rights that its DBA wants.
-DO $do$
-BEGIN
-    PERFORM set_config(
-        'pgbudget.had_entry',
-        (to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)') IS NOT NULL)::text,
-        false
-    );
+    IF to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)') IS NULL THEN
+        CREATE FUNCTION public.check_and_reserve_budget(
+            p_estimated_cost numeric,
+            p_service_name text,
+            p_metadata jsonb DEFAULT '{}'
+        )
+        RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid)
+        LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp
+        AS $function$
+        BEGIN
+            RAISE EXCEPTION 'pgbudget is being installed'
+                USING ERRCODE = '55000', HINT = 'Nothing was reserved; try again. Then it calls budget.reserve().';
+        END
+        $function$;
+        FOR v_grantee IN
+            SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+            FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+            WHERE
+                p.oid = 'public.check_and_reserve_budget(numeric, text, jsonb)'::regprocedure
+                AND a.grantee <> p.proowner
+        LOOP
+            EXECUTE format(
+                'REVOKE ALL ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) FROM %s', v_grantee
+            );
+        END LOOP;
+        EXECUTE format(
+            'ALTER FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) OWNER TO %s', budget._ledger_owner()::regrole
+        );
+    END IF;
 END
 $do$;
 
@@ -86,29 +111,15 @@ p_metadata        a JSON object, at most 64 KiB, kept as original_metadata
 Errors and locks: those of budget.reserve.';
 -- end functions/check_and_reserve_budget.sql
 
--- Made just now, it has the rights that default privileges give, and loses them.
 DO $do$
-DECLARE
-    c_had_entry CONSTANT boolean := current_setting('pgbudget.had_entry');
-    c_entry CONSTANT regprocedure := 'public.check_and_reserve_budget(numeric, text, jsonb)';
-    v_grantee regrole;
 BEGIN
-    FOR v_grantee IN
-        SELECT a.grantee::regrole
-        FROM pg_proc AS p, aclexplode(p.proacl) AS a
-        WHERE
-            p.oid = c_entry
-            AND (NOT c_had_entry OR a.grantee = to_regrole('anon'))
-            AND a.grantee NOT IN (
-                0, p.proowner, 'budget_caller'::regrole, 'budget_admin'::regrole, 'budget_reader'::regrole
-            )
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', c_entry, v_grantee);
-    END LOOP;
+    IF to_regrole('anon') IS NOT NULL THEN
+        REVOKE ALL ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) FROM anon;
+    END IF;
 END
 $do$;
 
--- Whoever could call the handover's function and write the ledger himself keeps his way to reserve, except anon. The
+-- Whoever could call the handover's function and write the ledger himself keeps his way to reserve: see budget._former_callers. The
 -- old function is for nobody: it decides by rules of its own. Its rights are noted in its comment, for the way back.
 DO $do$
 DECLARE
@@ -119,15 +130,7 @@ BEGIN
     IF c_old IS NULL OR obj_description(c_old, 'pg_proc') LIKE 'pgbudget kept this: %' THEN
         RETURN;
     END IF;
-    FOR v_role IN
-        SELECT quote_ident(r.rolname)
-        FROM pg_roles AS r
-        WHERE
-            NOT r.rolsuper
-            AND r.rolname <> 'anon'
-            AND r.rolname !~ '^pg_'
-            AND has_function_privilege(r.oid, c_old, 'EXECUTE')
-            AND has_table_privilege(r.oid, 'public.cost_tracking', 'INSERT')
+    FOR v_role IN SELECT f.role_name FROM budget._former_callers(c_old) AS f
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO %s', v_role);
     END LOOP;

@@ -23,6 +23,11 @@ _series_option = click.option(
     show_default=True,
     help="Which chain of migrations; budgets, many budgets, is built on core.",
 )
+_owner_option = click.option(
+    "--accept-owner",
+    is_flag=True,
+    help="Trust other owners of the tables with the rights of the role that runs this, instead of stopping.",
+)
 _wait_option = click.option(
     "--lock-wait",
     type=click.FloatRange(min=0),
@@ -41,6 +46,7 @@ _wait_option = click.option(
     "--grant-to", metavar="ROLE", multiple=True, help="Then grant budget_caller to this role; may be repeated."
 )
 @click.option("--accept-negative", is_flag=True, help="Take negative rows of the ledger over, instead of stopping.")
+@_owner_option
 @_wait_option
 @json_option
 @click.pass_context
@@ -52,6 +58,7 @@ def migrate(
     only_plan: bool,
     grant_to: tuple[str, ...],
     accept_negative: bool,
+    accept_owner: bool,
     lock_wait: float,
     as_json: bool,
 ) -> None:
@@ -71,7 +78,7 @@ def migrate(
     """
     console = out()
     if only_plan:
-        found = plan(dsn, series=series, grant_to=grant_to, accept_negative=accept_negative)
+        found = plan(dsn, series=series, grant_to=grant_to, accept_negative=accept_negative, accept_owner=accept_owner)
         if as_json:
             print_json(plan_as_json(found))
         else:
@@ -83,6 +90,7 @@ def migrate(
             series=series,
             grant_to=grant_to,
             accept_negative=accept_negative,
+            accept_owner=accept_owner,
             on_step=None if as_json else partial(_step, console, progress, "applying"),
             lock_wait_seconds=lock_wait,
         )
@@ -99,11 +107,20 @@ def migrate(
 @_series_option
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, newest first.")
 @click.option("--all", "everything", is_flag=True, help="All of the series: the application's data stays.")
+@_owner_option
 @_wait_option
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nobody is asked.")
 @json_option
 def rollback(
-    *, dsn: str, series: str, count: int, everything: bool, lock_wait: float, yes: bool, as_json: bool
+    *,
+    dsn: str,
+    series: str,
+    count: int,
+    everything: bool,
+    accept_owner: bool,
+    lock_wait: float,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Undo migrations, newest first.
 
@@ -126,6 +143,7 @@ def rollback(
             series=series,
             count=count,
             all=everything,
+            accept_owner=accept_owner,
             on_step=None if as_json else partial(_step, console, progress, "rolling back"),
             lock_wait_seconds=lock_wait,
         )

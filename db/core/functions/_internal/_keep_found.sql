@@ -29,6 +29,7 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', v_given.name, v_given.grantee);
     END LOOP;
+    PERFORM budget._hand_over();
 END
 $function$;
 
@@ -36,4 +37,4 @@ REVOKE ALL ON FUNCTION budget._keep_found() FROM PUBLIC;
 COMMENT ON FUNCTION budget._keep_found() IS
 'For migrations, at their end, in the session of budget._note_found. What a later series had put in the place of
 functions of core is in force again. Of what was created since, others lose what default privileges gave them, and anon
-loses every right on all functions, views and tables of the schema budget.';
+loses every right on all functions, views and tables of the schema budget. All belongs to the owner of the ledger.';

@@ -1,0 +1,42 @@
+-- What a migration makes belongs to the role that runs it, be it a superuser, until its end.
+CREATE OR REPLACE FUNCTION budget._hand_over()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    c_owner CONSTANT oid := budget._ledger_owner();
+    v_thing text;
+    -- Found before the first of them changes hands: ours is known by the owner of the schema.
+    v_things text[] := ARRAY(
+        SELECT 'SCHEMA budget' FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
+        UNION ALL
+        SELECT
+            CASE c.relkind WHEN 'c' THEN 'TYPE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass
+        FROM pg_class AS c
+        WHERE
+            c.relnamespace = 'budget'::regnamespace AND c.relkind IN ('c', 'v', 'r') AND c.relowner <> c_owner
+        UNION ALL
+        SELECT 'FUNCTION ' || p.oid::regprocedure
+        FROM pg_proc AS p
+        WHERE
+            p.proowner <> c_owner
+            AND (
+                p.pronamespace = 'budget'::regnamespace
+                OR (
+                    p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+                    AND p.oid IS DISTINCT FROM budget._adopted_function()
+                )
+            )
+    );
+BEGIN
+    FOREACH v_thing IN ARRAY v_things LOOP
+        EXECUTE format('ALTER %s OWNER TO %s', v_thing, c_owner::regrole);
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
+COMMENT ON FUNCTION budget._hand_over() IS
+'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates.';
