@@ -65,21 +65,6 @@ BEGIN
         AND NOT (c_version < 160000 AND c_me.rolcreaterole)
     HAVING count(*) > 0;
 
-    -- Whoever owns the schema can change what migrations call.
-    RETURN QUERY
-    SELECT
-        CASE WHEN '0001' = ANY (p_pending) THEN '0001' END,
-        format('the schema budget belongs to %s, whose code would run with the rights of %I', r.oid::regrole, current_user),
-        format('Migrate as %s; or, if you trust it with those rights, with --accept-owner.', r.oid::regrole)
-    FROM pg_namespace AS n
-    INNER JOIN pg_roles AS r ON n.nspowner = r.oid
-    WHERE
-        n.oid = c_schema
-        AND obj_description(n.oid, 'pg_namespace') LIKE 'pgbudget:%'
-        AND cardinality(p_pending) > 0
-        AND r.rolname <> current_user AND NOT r.rolsuper
-        AND NOT coalesce(nullif(current_setting('pgbudget.accept_owner', true), ''), 'off')::boolean;
-
     IF '0004' = ANY (p_pending) AND '0002' <> ALL (p_pending) THEN
         RETURN QUERY
         SELECT '0004', concat_ws('.', 'public', f.table_name) || ' is ' || f.found, f.remedy

@@ -50,6 +50,9 @@ _POLL_SECONDS = 0.2
 ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
 ACCEPT_OWNER: LiteralString = "SET pgbudget.accept_owner = on"
 
+OF_ANOTHER = "pgbudget belongs to {!r} here, whose code would run with your rights"
+ON_ANOTHER = "Go on as {!r}; or, if you trust that role with your rights, with --accept-owner."
+
 _CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
 _FOR_PSQL = """\
 -- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection{after}.
@@ -148,6 +151,20 @@ def migrate(
         for role in grant_to:
             backend.grant_caller(role)
     return [m.id for m in todo]
+
+
+def untrusted_owner(connection: psycopg.Connection[Any]) -> str | None:
+    """Return the role that owns pgbudget in this database, if it is neither the one that asks nor a superuser.
+
+    Migrations call functions of the schema with the rights of whoever migrates, and its owner can change them. What is
+    not installed yet is left to the migrations themselves.
+    """
+    found = connection.execute(
+        """SELECT r.rolname FROM pg_namespace AS n INNER JOIN pg_roles AS r ON r.oid = n.nspowner
+           WHERE n.nspname = 'budget'::name AND r.rolname <> current_user AND NOT r.rolsuper
+               AND starts_with(obj_description(n.oid, 'pg_namespace'::name), 'pgbudget:')"""
+    ).fetchone()
+    return found[0] if found else None
 
 
 def require_roles(dsn: str, roles: Sequence[str]) -> None:
@@ -417,21 +434,10 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.connection.execute(statement)
 
     def require_trusted_owner(self) -> None:
-        """Migrations call functions of the schema, with the rights of whoever migrates; its owner can change them.
-
-        BudgetError where that is another role, neither accepted nor a superuser. What is not installed yet is left to
-        the migrations themselves.
-        """
-        owner = self._value(
-            """SELECT r.rolname FROM pg_namespace AS n INNER JOIN pg_roles AS r ON r.oid = n.nspowner
-               WHERE n.nspname = 'budget'::name AND r.rolname <> current_user AND NOT r.rolsuper
-                   AND starts_with(obj_description(n.oid, 'pg_namespace'::name), 'pgbudget:')"""
-        )
-        if owner is not None and not self.accept_owner:
-            raise BudgetError(
-                f"pgbudget belongs to {owner!r} here, whose code would run with your rights",
-                hint="Nothing was changed. Go on as that role; or, if you trust it with your rights, --accept-owner.",
-            )
+        """BudgetError where another role, not accepted, can change the functions that migrations call."""
+        owner = None if self.accept_owner else untrusted_owner(self.connection)
+        if owner is not None:
+            raise BudgetError(OF_ANOTHER.format(owner), hint=f"Nothing was changed. {ON_ANOTHER.format(owner)}")
 
     def grant_caller(self, role: str) -> None:
         # Asked first: to grant what is granted already needs the right to grant it.

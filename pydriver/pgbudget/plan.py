@@ -133,7 +133,7 @@ def plan(
                 database=connection.info.dbname,
                 role=connection.info.user,
                 pending=pending,
-                notes=_notes(connection, series, pending, grant_to),
+                notes=_notes(connection, series, pending, grant_to, accept_owner),
                 grant_to=list(grant_to),
                 busy=_busy(connection) if pending else [],
             )
@@ -141,9 +141,15 @@ def plan(
             connection.rollback()
 
 
-def _notes(connection: psycopg.Connection[Any], series: str, pending: list[str], grant_to: Sequence[str]) -> list[Note]:
+def _notes(
+    connection: psycopg.Connection[Any], series: str, pending: list[str], grant_to: Sequence[str], accept_owner: bool
+) -> list[Note]:
     """Ask the series itself, and before it core where that is not whole: `migrate` applies it first."""
     notes: list[Note] = []
+    owner = migrations.untrusted_owner(connection) if pending and not accept_owner else None
+    if owner is not None:
+        # To look at its tables would run its code already.
+        return [Note(None, "stops", migrations.OF_ANOTHER.format(owner), migrations.ON_ANOTHER.format(owner))]
     for each in dict.fromkeys(("core", series)):
         folder = migrations.series_dir(each)
         todo = [name for name in pending if name in migrations.names(each)]

@@ -7,8 +7,17 @@ SET search_path = pg_catalog, pg_temp;
 SET row_security = off;
 
 DO $do$
+DECLARE
+    v_open record;
 BEGIN
     IF to_regclass('public.system_config') IS NOT NULL THEN
+        -- Nobody's code runs by it: what was being made on the table is there once it is locked.
+        PERFORM budget._lock_table('public.system_config', 'SHARE ROW EXCLUSIVE');
+        SELECT f.* INTO v_open FROM budget._foreign_code() AS f WHERE f.table_name = 'system_config';
+        IF FOUND THEN
+            RAISE EXCEPTION 'the rows of pgbudget cannot be deleted safely: system_config is %', v_open.found
+                USING ERRCODE = '55000', HINT = E'This step changed nothing. Then roll back again.\n' || v_open.remedy;
+        END IF;
         DELETE FROM public.system_config
         WHERE
             key = 'budget_freeze'
