@@ -23,7 +23,7 @@ from tests.concurrency.calls import set_limits, sqlstate
 from tests.concurrency.conftest import healthy, midday
 from tests.concurrency.sessions import Session
 from tests.conftest import Connect
-from tests.race import Connection, Crowd, Job
+from tests.race import SECONDS, Connection, Crowd, Job
 from tests.rows import call, rows, spend
 
 __all__ = ["healthy", "midday"]
@@ -32,7 +32,6 @@ RUNS = int(os.environ.get("RUNS", "1"))
 CLIENTS = 12
 ADMINS = 3
 CALLS = 100
-SECONDS = 120.0
 SIZES = [Decimal(size) for size in ("0.9", "0.31", "0.07")]
 PAIRS = [Who(f"team {team}", f"user {user}") for team, user in product(range(2), range(3))]
 SHARES = {

@@ -26,7 +26,7 @@ from tests.concurrency.conftest import midday
 from tests.concurrency.sessions import Session
 from tests.migration.conftest import application_dsn, application_roles
 from tests.pgtap import is_empty
-from tests.race import Connection, Crowd, Job
+from tests.race import SECONDS, Connection, Crowd, Job
 from tests.rows import call, rows
 
 pytestmark = pytest.mark.proof
@@ -87,8 +87,7 @@ def opened(cost: int) -> Job[Any]:
 
 RUNS = int(os.environ.get("RUNS", "1"))
 CLIENTS = 10
-SECONDS = 120.0
-LONG_SHARE = 0.5
+LONG_SHARE = 0.8
 """Of the time that all its coming and going takes."""
 LIMIT = Decimal(20)
 PAIRS = [Who(f"team {number}", "somebody") for number in range(3)]
