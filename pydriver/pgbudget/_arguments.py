@@ -18,19 +18,22 @@ Metadata: TypeAlias = Mapping[str, Any]
 Tokens: TypeAlias = int
 
 SQL_TYPES = {
-    "Metadata": "jsonb",
+    "Metadata": "pg_catalog.jsonb",
     "Money": "numeric",
-    "Sequence[Request]": "jsonb",
-    "Sequence[Settlement]": "jsonb",
+    "Sequence[Request]": "pg_catalog.jsonb",
+    "Sequence[Settlement]": "pg_catalog.jsonb",
     "Tokens": "bigint",
-    "UUID": "uuid",
+    "UUID": "pg_catalog.uuid",
     "bool": "boolean",
     "int": "integer",
-    "object": "jsonb",
-    "str": "text",
+    "object": "pg_catalog.jsonb",
+    "str": "pg_catalog.text",
     "timedelta": "interval",
 }
-"""What an argument is cast to, by its annotation, so that no function guesses from a literal."""
+"""What an argument is cast to, by its annotation, so that no function guesses from a literal.
+
+What is no keyword of SQL has its schema, so that nothing is looked up in the session's search_path.
+"""
 
 
 def money(value: Money) -> Decimal:

@@ -17,8 +17,8 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
-from psycopg.types.numeric import NumericLoader
 
+from pgbudget import _wire
 from pgbudget._arguments import Metadata, Money, money
 from pgbudget._both import entered, ready
 from pgbudget._functions import Call, Functions
@@ -165,9 +165,7 @@ class Client(Functions, Generic[Source, Held]):
 
     async def _fetch(self, connection: Any, call: Call[T]) -> T:
         async with entered(self._transaction(connection)):
-            cursor = connection.cursor(row_factory=call.row_factory)
-            # The application may have chosen floats for its own queries; money stays exact.
-            cursor.adapters.register_loader("numeric", NumericLoader)
+            cursor = _wire.cursor(connection, call.row_factory)
             await ready(cursor.execute(call.query, call.parameters))
             return cast(T, await ready(cursor.fetchall() if call.is_batch else cursor.fetchone()))
 

@@ -62,7 +62,7 @@ class function(Generic[P, T]):  # noqa: N801 - a decorator
             arguments = {n: given[n] for n in types if n in required or given.get(n) is not None}
             arguments = {n: money(value) if types[n] == "numeric" else value for n, value in arguments.items()}
             arguments = {n: uuid4() for n in made} | arguments  # before the first try, so that repeating it is safe
-            sent = {n: as_json(value) if types[n] == "jsonb" else value for n, value in arguments.items()}
+            sent = {n: as_json(value) if types[n].endswith("jsonb") else value for n, value in arguments.items()}
             named = ", ".join(f"p_{n} => %({n})s::{types[n]}" for n in sent)
             source = name if name == "status" else f"{name}({named}) AS result"  # the one view
             query = f"SELECT {columns} FROM budget.{source}"  # noqa: S608 - every part is written here

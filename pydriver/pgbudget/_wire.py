@@ -1,0 +1,139 @@
+"""How values travel, and how our own connections are pinned: the same for every session, whatever it was told.
+
+DateStyle, IntervalStyle, extra_float_digits and their like shape text, so results travel in binary. Loaders, dumpers,
+row factories and cursor classes that the application gave its connection, or all of psycopg, are for its own queries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import psycopg
+from psycopg import postgres
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import AdaptersMap, Dumper, Loader
+from psycopg.pq import Format
+from psycopg.types.array import register_all_arrays
+from psycopg.types.datetime import TimestamptzBinaryLoader
+
+SEARCH_PATH = "pg_catalog, pg_temp"
+
+
+class _Encoded(Loader):
+    format = Format.BINARY
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        connection = context.connection if context else None
+        encoding = connection.info.encoding if connection else "utf-8"
+        # Under SQL_ASCII the bytes come as they are stored.
+        self._encoding = "utf-8" if encoding == "ascii" else encoding
+
+
+class _Text(_Encoded):
+    """Text, where psycopg's own loader gives bytes if it is not told their encoding."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode(self._encoding, "replace")
+
+
+class _Jsonb(_Encoded):
+    """JSON as the module json reads it; a byte with the format's version stands before it."""
+
+    def load(self, data: Buffer) -> Any:
+        return json.loads(bytes(data)[1:].decode(self._encoding, "replace"))
+
+
+class _Instant(TimestamptzBinaryLoader):
+    """An instant; one that Python cannot hold, infinity too, is the last or the first that it can."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            end = datetime.min if bytes(data)[0] & 0x80 else datetime.max
+            return end.replace(tzinfo=timezone.utc)
+
+
+class _Span(Dumper):
+    """A length of time. Each field has its sign, so that no IntervalStyle reads one sign for all."""
+
+    oid = postgres.types["interval"].oid
+
+    def dump(self, obj: timedelta) -> bytes:
+        return b"%+d days %+d seconds %+d microseconds" % (obj.days, obj.seconds, obj.microseconds)
+
+
+def _adapters() -> AdaptersMap:
+    made = AdaptersMap(types=postgres.types)
+    postgres.register_default_adapters(made)
+    for name in ("text", "name", "varchar", "bpchar"):
+        made.register_loader(name, _Text)
+    made.register_loader("jsonb", _Jsonb)
+    made.register_loader("timestamptz", _Instant)
+    made.register_dumper(timedelta, _Span)
+    register_all_arrays(made)
+    return made
+
+
+ADAPTERS = _adapters()
+
+
+class Cursor(psycopg.Cursor[Any]):
+    """A cursor whose results are binary, and whose adapters are ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.format = Format.BINARY
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """The same for every cursor."""
+        return ADAPTERS
+
+
+class AsyncCursor(psycopg.AsyncCursor[Any]):
+    """`Cursor` for asyncio."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.format = Format.BINARY
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """The same for every cursor."""
+        return ADAPTERS
+
+
+def cursor(connection: Any, row_factory: Any) -> Any:
+    """Return a cursor of ours on a connection of either kind, whatever class its own cursors have."""
+    kind = AsyncCursor if isinstance(connection, psycopg.AsyncConnection) else Cursor
+    return kind(connection, row_factory=row_factory)
+
+
+def connect(dsn: str, application: str) -> psycopg.Connection[Any]:
+    """Open a connection of ours: autocommit, nothing prepared, because a transaction pooler may stand in between."""
+    return psycopg.connect(
+        dsn, autocommit=True, prepare_threshold=None, cursor_factory=Cursor, fallback_application_name=application
+    )
+
+
+@contextmanager
+def pinned(connection: psycopg.Connection[Any], **settings: str) -> Iterator[None]:
+    """Run a block in one transaction in which no name is looked up where others may create.
+
+    All of it ends with the transaction: the session goes back to a pooler as it was found.
+
+    Args:
+        connection: of ours.
+        settings: further ones for the transaction.
+    """
+    settings = {"search_path": SEARCH_PATH, **settings}
+    with connection.transaction():
+        for name, value in settings.items():
+            connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+        yield
