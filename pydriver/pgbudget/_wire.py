@@ -16,7 +16,7 @@ import psycopg
 from psycopg import postgres
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import AdaptersMap, Dumper, Loader
-from psycopg.pq import Format
+from psycopg.pq import Format, TransactionStatus
 from psycopg.types.array import register_all_arrays
 from psycopg.types.datetime import TimestamptzBinaryLoader
 
@@ -115,25 +115,104 @@ def cursor(connection: Any, row_factory: Any) -> Any:
     return kind(connection, row_factory=row_factory)
 
 
-def connect(dsn: str, application: str) -> psycopg.Connection[Any]:
-    """Open a connection of ours: autocommit, nothing prepared, because a transaction pooler may stand in between."""
-    return psycopg.connect(
-        dsn, autocommit=True, prepare_threshold=None, cursor_factory=Cursor, fallback_application_name=application
-    )
+_PINNED = {
+    "search_path": SEARCH_PATH,
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "client_encoding": "UTF8",
+}
+"""For the transactions of our own connections: no name is looked up where others may create, and text is as we read it.
+
+All of it ends with the transaction, so that a session goes back to a pooler as it was found.
+"""
 
 
 @contextmanager
 def pinned(connection: psycopg.Connection[Any], **settings: str) -> Iterator[None]:
-    """Run a block in one transaction in which no name is looked up where others may create.
-
-    All of it ends with the transaction: the session goes back to a pooler as it was found.
+    """Run a block in one pinned transaction.
 
     Args:
-        connection: of ours.
+        connection: of ours, or yoyo's.
         settings: further ones for the transaction.
     """
-    settings = {"search_path": SEARCH_PATH, **settings}
     with connection.transaction():
-        for name, value in settings.items():
-            connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+        _pin(connection, {**_PINNED, **settings})
         yield
+
+
+def _pin(connection: psycopg.Connection[Any], settings: dict[str, str]) -> None:
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
+    values = [part for setting in settings.items() for part in setting]
+    psycopg.Cursor(connection).execute(f"SELECT {calls}".encode(), values)
+
+
+class _PinnedCursor(psycopg.Cursor[Any]):
+    """A statement outside a transaction gets one of its own, which is pinned."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        if self.connection.info.transaction_status != TransactionStatus.IDLE:
+            return super().execute(*args, **kwargs)
+        with self.connection.transaction():
+            return super().execute(*args, **kwargs)
+
+
+class PinnedConnection(psycopg.Connection[Any]):
+    """A connection of ours, whose every transaction is pinned, a lone statement's too."""
+
+    schemas: list[str]
+    """The role's own search path, as far as there are such schemas."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = _PinnedCursor
+
+    @contextmanager
+    def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
+        """Run a block in a transaction, or in a savepoint of the one that is open."""
+        is_outermost = self.info.transaction_status == TransactionStatus.IDLE
+        with super().transaction(*args, **kwargs) as transaction:
+            if is_outermost:
+                _pin(self, _PINNED)
+            yield transaction
+
+
+def connect(dsn: str, application: str) -> PinnedConnection:
+    """Open a connection of ours: autocommit, nothing prepared, because a transaction pooler may stand in between."""
+    opened = PinnedConnection.connect(
+        dsn, autocommit=True, prepare_threshold=None, fallback_application_name=application
+    )
+    opened.schemas = own_schemas(opened)
+    return opened
+
+
+def own_schemas(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return the schemas of the search path, outside a transaction that pins it."""
+    row = Cursor(connection).execute("SELECT pg_catalog.current_schemas(false)").fetchone()
+    return list(row[0]) if row else []
+
+
+def is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether a pooler stands between: the server's process is not the one that greeted this client."""
+    return _process(connection) != connection.info.backend_pid
+
+
+def shares_sessions(connection: psycopg.Connection[Any], dsn: str) -> bool:
+    """Return whether a pooler lends the server's sessions by the transaction, or lets two clients share one.
+
+    A pooler that keeps a session for each client, and a proxy that only greets in its own name, do not.
+
+    Args:
+        connection: of ours, to `dsn`.
+        dsn: a second connection asks beside the first.
+    """
+    if not is_pooled(connection):
+        return False
+    with connect(dsn, "pgbudget") as other:
+        both = [(_process(connection), _process(other)) for _ in range(20)]
+    mine, theirs = map(set, zip(*both, strict=True))
+    return len(mine) > 1 or not mine.isdisjoint(theirs)
+
+
+def _process(connection: psycopg.Connection[Any]) -> int:
+    [(pid,)] = connection.execute("SELECT pg_catalog.pg_backend_pid()")
+    return int(pid)

@@ -17,8 +17,9 @@ from typing import Any, cast
 import psycopg
 from psycopg.rows import class_row
 
-from pgbudget import migrations
+from pgbudget import _wire, migrations
 from pgbudget._client import REQUIRED_VERSION
+from pgbudget.errors import BudgetError
 
 DAY_INDEX = "budget_day_idx"
 SKEW = timedelta(seconds=2)
@@ -60,28 +61,28 @@ def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Ite
     Raises:
         psycopg.OperationalError: if the database cannot be reached.
     """
-    with psycopg.connect(dsn, autocommit=True, fallback_application_name="pgbudget doctor") as connection:
-        # Nothing planted in this role's own search path is called.
-        connection.execute("SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = on")
-
-        for name, series, look in _checks(connection, dsn):
+    # Nothing planted in this role's own search path is called, and the session is left as it was found.
+    with _wire.connect(dsn, "pgbudget doctor") as connection:
+        for name, series, look in _checks(connection):
             on_check(name)
-            check = _checked(name, series, look)
+            check = _checked(connection, name, series, look)
             yield check
             if name == "version" and check.verdict == "wrong":
                 return  # nothing else can be asked
 
 
 def _checks(
-    connection: psycopg.Connection[Any], dsn: str
+    connection: psycopg.Connection[Any],
 ) -> Iterator[tuple[str, str, Callable[[], Iterable[Finding]]]]:
     """Each check: its name, the series that it is about, and how to look."""
     yield "version", "core", lambda: _version(connection)
     yield "clock", "core", lambda: _clock(connection)
-    installed = [series for series in migrations.known_series() if _is_installed(connection, dsn, series)]
+    yield "connection", "core", lambda: _connection(connection)
+    yield "yoyo's tables", "core", lambda: _bookkeeping(connection)
+    installed = [series for series in migrations.known_series() if _is_installed(connection, series)]
     installed.sort(key=lambda series: series != "core")  # first: the others replace some of its functions
     for series in installed:
-        yield f"migrations of {series}", series, partial(_pending, dsn, series)
+        yield f"migrations of {series}", series, partial(_pending, connection, series)
     yield "functions' bodies", "core", lambda: _drift(connection, installed)
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
@@ -90,11 +91,16 @@ def _checks(
     yield "index of the day", "core", lambda: _plan(connection)
 
 
-def _checked(name: str, series: str, look: Callable[[], Iterable[Finding]]) -> Check:
+def _checked(
+    connection: psycopg.Connection[Any], name: str, series: str, look: Callable[[], Iterable[Finding]]
+) -> Check:
     try:
-        findings = list(look())
+        with _wire.pinned(connection, transaction_read_only="on"):
+            findings = list(look())
     except psycopg.errors.InsufficientPrivilege as error:
         return Check(name, "unknown", [Finding("info", f"not looked at: {error.diag.message_primary}")])
+    except BudgetError as error:
+        return Check(name, "unknown", [Finding("info", f"not looked at: {error.message}")])
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
             raise  # the connection is lost
@@ -138,27 +144,41 @@ def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding("note", found, "The server's clock decides; let NTP set both.")
 
 
-def _is_installed(connection: psycopg.Connection[Any], dsn: str, series: str) -> bool:
+def _connection(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    if _wire.is_pooled(connection):
+        found = "this connection leads through a pooler: the server's process is not the one that greeted"
+        yield Finding(
+            "info", found, "Where it lends sessions by the transaction, migrate and rollback want a direct one."
+        )
+
+
+def _bookkeeping(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """Whether others could run code as whoever migrates next."""
+    for fault in migrations.bookkeeping(connection).faults:
+        yield Finding("note" if fault.what == "look" else "wrong", fault.found, fault.remedy)
+
+
+def _is_installed(connection: psycopg.Connection[Any], series: str) -> bool:
     """Whether any migration of the series is marked as applied, or any function is there that it adds to core's."""
     if series == "core":
         return True
-    with suppress(psycopg.errors.InsufficientPrivilege):
-        if _unmarked(dsn, series) != migrations.names(series):
+    with suppress(psycopg.errors.InsufficientPrivilege, BudgetError):
+        if _unmarked(connection, series) != migrations.names(series):
             return True
     return not _found(connection).keys().isdisjoint(_bodies(series).keys() - _bodies("core").keys())
 
 
-def _pending(dsn: str, series: str) -> Iterator[Finding]:
-    pending, mend = _unmarked(dsn, series), f"pgbudget migrate --series {series}"
+def _pending(connection: psycopg.Connection[Any], series: str) -> Iterator[Finding]:
+    pending, mend = _unmarked(connection, series), f"pgbudget migrate --series {series}"
     if pending == migrations.names(series):  # and yet it is installed
         yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
     elif pending:
         yield Finding("wrong", f"not applied: {', '.join(pending)}", mend)
 
 
-def _unmarked(dsn: str, series: str) -> list[str]:
+def _unmarked(connection: psycopg.Connection[Any], series: str) -> list[str]:
     """The migrations of the series itself, not of those that it builds on, that are not marked as applied."""
-    pending = migrations.pending(dsn, series)
+    pending = migrations.pending_on(connection, migrations.bookkeeping(connection), series)
     return [name for name in migrations.names(series) if name in pending]
 
 

@@ -8,7 +8,7 @@ State is kept in yoyo's own tables in yoyo's default place (the first schema of 
 * errors that carry the migration's name, and nothing printed;
 * a refusal where yoyo would silently unmark a migration that has no rollback file.
 
-All of it needs a direct connection: behind a transaction pooler there are no session locks.
+All of it needs a direct connection: through a transaction pooler it is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from glob import escape
 from pathlib import Path
@@ -28,6 +28,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from yoyo import internalmigrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import (
@@ -36,6 +37,8 @@ from yoyo.migrations import (
     topological_sort,
 )
 
+from pgbudget import _bookkeeping, _wire
+from pgbudget._bookkeeping import Bookkeeping, Fault
 from pgbudget.errors import BudgetError, MigrationLocked, MissingRollback
 
 if TYPE_CHECKING:
@@ -44,7 +47,12 @@ if TYPE_CHECKING:
 LOCK_KEY = int.from_bytes(b"pgb-migr", "big")
 """Advisory lock of a migration run: exclusive to enter, then shared by every session of the run."""
 
-_BOOKKEEPING = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
+POOLED = (
+    "this connection leads through a pooler that lends sessions by the transaction, and a run locks in its own",
+    "Connect directly, to the port of the server itself.",
+)
+"""What stops a run there, and what to do."""
+
 _POLL_SECONDS = 0.2
 
 ACCEPT_NEGATIVE: LiteralString = "SET pgbudget.accept_negative = on"
@@ -102,12 +110,50 @@ def names(series: str = "core") -> list[str]:
 
 
 def pending(dsn: str, series: str = "core") -> list[str]:
-    """Return the names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock."""
-    with _Backend.open(dsn) as backend:
-        applied: set[str] = set()
-        if backend.has_table(default_migration_table):
-            applied = {name for (name,) in backend.connection.execute("SELECT migration_id FROM _yoyo_migration")}
-        return [m.id for m in topological_sort(_read(series)) if m.id not in applied]
+    """Return the names of the migrations that `migrate` would apply, in order. Changes nothing and takes no lock.
+
+    Raises:
+        BudgetError: if yoyo's tables are such that to read them would run the code of others.
+    """
+    with _wire.connect(dsn, "pgbudget") as connection:
+        return pending_on(connection, bookkeeping(connection), series)
+
+
+def pending_on(connection: psycopg.Connection[Any], found: Bookkeeping, series: str) -> list[str]:
+    """Do as `pending`, on a connection of ours and with what `bookkeeping` says of it."""
+    if found.unreadable:
+        raise _distrusted(found.unreadable)
+    applied: set[str] = set()
+    if default_migration_table in found.tables:
+        table = sql.Identifier(found.schema, default_migration_table)
+        applied = {name for (name,) in connection.execute(sql.SQL("SELECT migration_id FROM {}").format(table))}
+    return [m.id for m in topological_sort(_read(series)) if m.id not in applied]
+
+
+def bookkeeping(connection: psycopg.Connection[Any]) -> Bookkeeping:
+    """Look at yoyo's tables: where they are, whose, and what others may do with them. Changes nothing.
+
+    Raises:
+        BudgetError: if the role's search_path has no schema that exists.
+    """
+    schema = _bookkeeping.place(connection)
+    if schema is None:
+        raise BudgetError("the search_path names no existing schema, so yoyo's tables have no place")
+    return bookkeeping_in(connection, schema)
+
+
+def bookkeeping_in(connection: psycopg.Connection[Any], schema: str) -> Bookkeeping:
+    """Look at yoyo's tables in this schema."""
+    return _bookkeeping.look(connection, schema, [name for series in known_series() for name in names(series)])
+
+
+def _distrusted(faults: Sequence[Fault]) -> BudgetError:
+    more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return BudgetError(
+        f"nothing is run over what others may have prepared: {faults[0].found}{more}",
+        detail="\n".join(fault.found for fault in faults) if more else None,
+        hint="\n".join(["Nothing was changed.", *dict.fromkeys(fault.remedy for fault in faults)]),
+    )
 
 
 def migrate(
@@ -170,10 +216,8 @@ def untrusted_owner(connection: psycopg.Connection[Any]) -> str | None:
 def require_roles(dsn: str, roles: Sequence[str]) -> None:
     """BudgetError that names those of the roles that the cluster does not have."""
     if roles:
-        with _Backend.open(dsn) as backend:
-            found = backend.connection.execute(
-                "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s::name[])", [list(roles)]
-            )
+        with _wire.connect(dsn, "pgbudget") as connection, _wire.pinned(connection):
+            found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s::name[])", [list(roles)])
             unknown = sorted({*roles} - {name for (name,) in found})
         if unknown:
             raise BudgetError(
@@ -274,15 +318,17 @@ def _run(operation: Callable[[Any], None], migration: Any, on_step: OnStep | Non
 
 @contextmanager
 def _exclusive(dsn: str, wait_seconds: float) -> Iterator[_Backend]:
-    """A backend that excludes every other run, ours or yoyo's, with yoyo's tables in place."""
+    """A backend that excludes every other run, ours or yoyo's, with yoyo's tables in place and closed to others."""
+    with _wire.connect(dsn, "pgbudget") as connection:
+        if _wire.shares_sessions(connection, dsn):
+            raise BudgetError(POOLED[0], hint=f"Nothing was changed. {POOLED[1]}")
     deadline = time.monotonic() + wait_seconds
     with _Backend.open(dsn) as backend:
         _poll(backend.try_session_lock, deadline, backend.session_lock_holders)
-        backend.create_lock_table()
+        backend.close_bookkeeping()
         _poll(backend.try_yoyo_lock, deadline, backend.yoyo_lock_holder)
         try:
-            backend.ensure_internal_schema_updated()
-            backend.revoke_bookkeeping()
+            backend.complete_bookkeeping()
             yield backend
         finally:
             backend.release_yoyo_lock()
@@ -306,11 +352,11 @@ class _StepCursor(psycopg.Cursor[Any]):
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
-    """yoyo's psycopg backend with our locks, and with its tables pinned to one schema."""
+    """yoyo's psycopg backend with our locks, and with its tables in one schema, where they were looked at."""
 
     connection: psycopg.Connection[Any]
-    accept_negative = False
-    accept_owner = False
+    seen: Bookkeeping
+    accept_negative = accept_owner = dropped = False
 
     @classmethod
     def open(cls, dsn: str) -> _Backend:
@@ -322,19 +368,28 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         connection: psycopg.Connection[Any] = super().connect(dburi)
         # A role's timeouts are made for queries, not for an index build on a big ledger.
         connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
-        # Where yoyo finds its tables, else where it would make them. Pinned, because a migration that creates a
-        # schema named like the role would move the first schema of "$user" under a run.
-        for (schema,) in connection.execute(
-            """SELECT quote_ident(coalesce(
-                   (SELECT n.nspname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                    WHERE c.oid = to_regclass('_yoyo_migration')::oid),
-                   current_schema()::text))"""
-        ):
-            self.schema = schema  # yoyo sets it as the search path
-        if self.schema is None:
+        connection.cursor_factory = _wire.Cursor  # whose results no DateStyle shapes
+        # Where yoyo finds its tables, else where it would make them. Kept, because a migration that creates a schema
+        # named like the role would move the first schema of "$user" under a run.
+        try:
+            self.seen = bookkeeping(connection)
+        except BudgetError:
             connection.close()
-            raise BudgetError("the search_path names no existing schema, so yoyo's tables have no place")
+            raise
         return connection
+
+    def init_connection(self, connection: psycopg.Connection[Any]) -> None:
+        """After each rollback too: no name is looked up where others may create."""
+        connection.execute(f"SET search_path = {_wire.SEARCH_PATH}".encode())
+
+    def quote_identifier(self, s: str) -> str:
+        """Quote a name; with its schema, which is not in the search path, if it is a table of yoyo's."""
+        quoted: str = super().quote_identifier(s)
+        return f"{super().quote_identifier(self.seen.schema)}.{quoted}" if s in _bookkeeping.TABLES else quoted
+
+    def list_tables(self, **_: Any) -> list[str]:
+        """What yoyo asks before it makes its tables: those that were looked at. Another in their place is an error."""
+        return list(self.seen.tables)
 
     def copy(self) -> _Backend:
         """Open the session for one migration's steps; it shares the run's lock.
@@ -367,9 +422,6 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             "operation": operation,
         }
 
-    def has_table(self, name: str) -> bool:
-        return self._value("SELECT to_regclass(%s) IS NOT NULL", name) is True
-
     def try_session_lock(self) -> bool:
         if not self._value("SELECT pg_try_advisory_lock(%s)", LOCK_KEY):
             return False
@@ -386,10 +438,40 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         )
         return f"pgbudget, in server process {pids or '(just ended)'}"
 
-    def create_lock_table(self) -> None:
-        # As yoyo does, but an error (no privilege, read-only) is raised instead of swallowed.
-        if not self.has_table(self.lock_table):
-            self.execute(self.format_sql(self.create_lock_table_sql).replace("TABLE", "TABLE IF NOT EXISTS", 1))
+    def close_bookkeeping(self) -> None:
+        """Take the rights of others on yoyo's tables, and stop at what they may have put there, before any is written.
+
+        In this order: who has no right any more puts nothing there after it was looked for.
+        """
+        self._look_again(writing=False)
+        with suppress(psycopg.errors.DuplicateTable), self.transaction():  # a plain yoyo was faster
+            if self.lock_table not in self.seen.tables:
+                self.execute(self.format_sql(self.create_lock_table_sql))
+            self._revoke()
+        self._look_again()
+
+    def complete_bookkeeping(self) -> None:
+        """Make what yoyo lacks: nobody sees it before it is closed to others, whatever default privileges say."""
+        self._look_again()
+        if internalmigrations.needs_upgrading(self):
+            with self.transaction():
+                internalmigrations.upgrade(self)
+                self._revoke()
+            self._look_again()
+        self._internal_schema_updated = True
+
+    def _look_again(self, *, writing: bool = True) -> None:
+        self.seen = bookkeeping_in(self.connection, self.seen.schema)
+        faults = self.seen.stops if writing else [fault for fault in self.seen.faults if fault.what == "kind"]
+        if faults:
+            raise _distrusted(faults)
+
+    def _revoke(self) -> None:
+        found = bookkeeping_in(self.connection, self.seen.schema)
+        if not found.is_shared:
+            for fault in found.faults:
+                if fault.what in ("right", "look"):
+                    self.connection.execute(fault.remedy.encode())
 
     def try_yoyo_lock(self) -> bool:
         """Take yoyo's lock row, so that a plain `yoyo apply` waits; first remove it where it is surely stale.
@@ -399,39 +481,30 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         is no session but this one, it is dead. With other sessions about nobody can tell, so we wait and then say so.
         """
         self.connection.execute(
-            """DELETE FROM yoyo_lock WHERE pid < 0 OR NOT EXISTS (
-                   SELECT FROM pg_stat_activity WHERE datname = current_database()
-                   AND backend_type = 'client backend' AND pid <> pg_backend_pid())"""
+            self._named(
+                """DELETE FROM {yoyo_lock} WHERE pid < 0 OR NOT EXISTS (
+                       SELECT FROM pg_stat_activity WHERE datname = current_database()
+                       AND backend_type = 'client backend' AND pid <> pg_backend_pid())"""
+            )
         )
         taken = self.connection.execute(
-            """INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, timezone('UTC', now()), %s)
-               ON CONFLICT DO NOTHING""",
+            self._named(
+                """INSERT INTO {yoyo_lock} (locked, ctime, pid) VALUES (1, timezone('UTC', now()), %s)
+                   ON CONFLICT DO NOTHING"""
+            ),
             [-os.getpid()],
         )
         return taken.rowcount == 1
 
     def yoyo_lock_holder(self) -> str:
-        row = self.connection.execute("SELECT pid, ctime FROM yoyo_lock").fetchone()
+        row = self.connection.execute(self._named("SELECT pid, ctime FROM {yoyo_lock}")).fetchone()
         pid, since = row or ("(just ended)", "now")
         return f"yoyo, process {pid} since {since} UTC; if that process is dead, run `yoyo break-lock`"
 
     def release_yoyo_lock(self) -> None:
         # A lost connection leaves the row to the next run, which knows it for ours.
-        if not self.connection.closed and self.has_table(self.lock_table):
-            self.connection.execute("DELETE FROM yoyo_lock WHERE pid = %s", [-os.getpid()])
-
-    def revoke_bookkeeping(self) -> None:
-        """Default privileges of hosted platforms give new tables in `public` to everybody; these are not theirs."""
-        exposed = self.connection.execute(
-            """SELECT t, r.rolname FROM unnest(%s::text[]) AS t, pg_roles AS r
-               WHERE r.rolname IN ('anon', 'authenticated') AND to_regclass(t) IS NOT NULL
-               AND has_table_privilege(r.oid, t::regclass,
-                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')""",
-            [list(_BOOKKEEPING)],
-        ).fetchall()
-        for table, role in exposed:
-            statement = sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), sql.Identifier(role))
-            self.connection.execute(statement)
+        if not self.connection.closed and not self.dropped:
+            self.connection.execute(self._named("DELETE FROM {yoyo_lock} WHERE pid = %s"), [-os.getpid()])
 
     def require_trusted_owner(self) -> None:
         """BudgetError where another role, not accepted, can change the functions that migrations call."""
@@ -445,15 +518,17 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.connection.execute(sql.SQL("GRANT budget_caller TO {}").format(sql.Identifier(role)))
 
     def drop_bookkeeping_if_ours(self) -> None:
-        ours = [name for series in known_series() for name in names(series)]
+        tables = self._named("{_yoyo_migration}, {_yoyo_log}, {_yoyo_version}, {yoyo_lock}")
         with self.connection.transaction():
-            self.connection.execute("LOCK TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
-            if self._value(
-                """SELECT NOT EXISTS (SELECT FROM _yoyo_migration)
-                   AND NOT EXISTS (SELECT FROM _yoyo_log WHERE migration_id <> ALL (%s))""",
-                ours,
-            ):
-                self.connection.execute("DROP TABLE _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock")
+            self.connection.execute(sql.SQL("LOCK TABLE {}").format(tables))
+            [(is_empty,)] = self.connection.execute(self._named("SELECT NOT EXISTS (SELECT FROM {_yoyo_migration})"))
+            if is_empty and not bookkeeping_in(self.connection, self.seen.schema).is_shared:
+                self.connection.execute(sql.SQL("DROP TABLE {}").format(tables))
+                self.dropped = True
+
+    def _named(self, query: LiteralString) -> sql.Composed:
+        """A statement that has yoyo's tables in braces."""
+        return sql.SQL(query).format(**{t: sql.Identifier(self.seen.schema, t) for t in _bookkeeping.TABLES})
 
     def _value(self, query: LiteralString, *parameters: object) -> object:
         row = self.connection.execute(query, parameters).fetchone()

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from pgbudget import migrations
+from pgbudget import _wire, migrations
 
 # What the migrations themselves ask, in the order in which they call each other.
 _ASKED = ("_ledger_owner", "_adopted_function", "_former_callers", "_foreign_owners", "_foreign_code", "_preflight")
@@ -118,13 +118,16 @@ def plan(
         psycopg.Error: if the database cannot be asked, as on a standby.
     """
     migrations.require_roles(dsn, grant_to)
-    pending = migrations.pending(dsn, series)
-    with psycopg.connect(dsn, fallback_application_name="pgbudget plan") as connection:
-        try:
-            # As in a migration, nothing planted in the DBA's own search path is called. Reading a big ledger may take
-            # longer than a role's queries may, but nobody is waited for.
-            connection.execute("SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0")
-            connection.execute("SET LOCAL lock_timeout = '5s'")
+    with _wire.connect(dsn, "pgbudget plan") as connection:
+        found = migrations.bookkeeping(connection)
+        notes = [Note(None, "stops", fault.found, fault.remedy) for fault in found.stops]
+        if _wire.shares_sessions(connection, dsn):
+            notes.append(Note(None, "stops", *migrations.POOLED))
+        pending = [] if found.unreadable else migrations.pending_on(connection, found, series)
+        # As in a migration, nothing planted in the DBA's own search path is called. Reading a big ledger may take
+        # longer than a role's queries may, but nobody is waited for.
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s'")
             if accept_negative:
                 connection.execute(migrations.ACCEPT_NEGATIVE)
             if accept_owner:
@@ -133,12 +136,10 @@ def plan(
                 database=connection.info.dbname,
                 role=connection.info.user,
                 pending=pending,
-                notes=_notes(connection, series, pending, grant_to, accept_owner),
+                notes=notes + _notes(connection, series, pending, grant_to, accept_owner),
                 grant_to=list(grant_to),
                 busy=_busy(connection) if pending else [],
             )
-        finally:
-            connection.rollback()
 
 
 def _notes(

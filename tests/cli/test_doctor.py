@@ -414,8 +414,8 @@ def test_a_series_brings_its_own_questions(
         (tmp_path / series).symlink_to(migrations.series_dir(series))
     chain = tmp_path / "more" / "migrations"
     chain.mkdir(parents=True)
-    (chain / "0101.more.sql").write_text("CREATE TABLE more (id int);")
-    (chain / "0102.more.sql").write_text("-- depends: 0101.more\nALTER TABLE more ADD COLUMN n int;")
+    (chain / "0101.more.sql").write_text("CREATE TABLE public.more (id int);")
+    (chain / "0102.more.sql").write_text("-- depends: 0101.more\nALTER TABLE public.more ADD COLUMN n int;")
     (tmp_path / "more" / "doctor.sql").write_text(
         "-- check: more\nSELECT 'note', count(*)::text, 'x' FROM public.more;\n"
     )

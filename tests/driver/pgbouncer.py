@@ -11,6 +11,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgbudget._binaries import popen_options, unprivileged_account
+from tests.needs import need
 from tests.race import SECONDS, until
 
 CONFIGURATION = """
@@ -25,21 +26,33 @@ auth_type = trust
 auth_file = {folder}/users
 pool_mode = transaction
 default_pool_size = {pool_size}
+{settings}
 """
+
+
+def program() -> str:
+    """Where PgBouncer is; without it the test is skipped."""
+    found = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    need(found, "there is no pgbouncer here; Debian has it as the package pgbouncer")
+    assert found is not None
+    return found
 
 
 class PgBouncer:
     """Lends `pool_size` sessions of the server to however many clients come, a transaction at a time.
 
     It runs as the server's account, who alone may enter the directory of the server's socket. `dsn` leads through it.
+    `settings` are further lines of its configuration, of which the last of a name counts.
     """
 
-    def __init__(self, program: str, dsn: str, *, pool_size: int) -> None:
+    def __init__(self, program: str, dsn: str, *, pool_size: int, settings: str = "") -> None:
         self._account = unprivileged_account()
         self._folder = Path(tempfile.mkdtemp(dir="/tmp"))  # a socket's path must be short
         self.dsn = make_conninfo(dsn, host=str(self._folder), port=6432)
         server = conninfo_to_dict(dsn)
-        ini = CONFIGURATION.format(folder=self._folder, server=server["host"], port=server["port"], pool_size=pool_size)
+        ini = CONFIGURATION.format(
+            folder=self._folder, server=server["host"], port=server["port"], pool_size=pool_size, settings=settings
+        )
         (self._folder / "pgbouncer.ini").write_text(ini)
         (self._folder / "users").write_text(f'"{server["user"]}" ""\n')
         if self._account:

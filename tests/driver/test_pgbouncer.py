@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,8 +14,7 @@ from psycopg.rows import TupleRow
 
 from pgbudget import Budget
 from tests import pgtap, race
-from tests.driver.pgbouncer import PgBouncer
-from tests.needs import need
+from tests.driver.pgbouncer import PgBouncer, program
 from tests.race import SECONDS
 
 CLIENTS = 16
@@ -31,12 +29,9 @@ SETTINGS = {"lock_timeout": "20s", "synchronous_commit": "off", "TimeZone": "Asi
 @pytest.fixture
 def pooled_dsn(dsn: str, app_role: str, db: psycopg.Connection[TupleRow]) -> Iterator[str]:
     """This test's database through PgBouncer, as a plain caller."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    need(program, "there is no pgbouncer here; Debian has it as the package pgbouncer")
-    assert program is not None
     for name, value in SETTINGS.items():
         db.execute(f"ALTER DATABASE {db.info.dbname} SET {name} = '{value}'".encode())
-    with PgBouncer(program, make_conninfo(dsn, user=app_role), pool_size=SESSIONS) as bouncer:
+    with PgBouncer(program(), make_conninfo(dsn, user=app_role), pool_size=SESSIONS) as bouncer:
         yield bouncer.dsn
 
 

@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.text import Text
 
+from pgbudget import _wire
 from pgbudget.budget import Budget
 from pgbudget.errors import BudgetError, UndeliveredSettlement
 
@@ -107,7 +108,7 @@ def json_value(text: str) -> Any:
 @contextmanager
 def connected(dsn: str) -> Iterator[tuple[psycopg.Connection[Any], Budget]]:
     """Open a connection for queries over the views, and a client on it that has seen that pgbudget is there."""
-    with psycopg.connect(_named(dsn), autocommit=True, prepare_threshold=None) as connection:
+    with _wire.connect(dsn, "pgbudget") as connection:
         budget = Budget(connection)
         budget.version()
         yield connection, budget

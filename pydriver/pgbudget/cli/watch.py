@@ -20,13 +20,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pgbudget import _wire
 from pgbudget.cli._common import amount, clock, connected, dsn_option, json_option, out, printable, span, to_json
 from pgbudget.cli.budgets import Standing, near_their_limit, share, whom
 from pgbudget.cli.holds import OpenHold, open_holds
 from pgbudget.cli.state import status_view
 from pgbudget.results import Status
 
-# The label is in the budget's zone. TimeZone is UTC for this session, so that the name means that zone and no other.
+# The label is in the budget's zone. TimeZone is UTC meanwhile, so that the name means that zone and no other.
 _HOURS = """
 SELECT h.hour, to_char(h.hour AT TIME ZONE s.timezone, 'HH24') AS label, h.settled + h.held AS spent
 FROM budget.status AS s
@@ -154,7 +155,6 @@ def _frames(dsn: str) -> Iterator[tuple[Frame, str | None]]:
     for _ in counting():
         try:
             with connected(dsn) as (connection, budget):
-                connection.execute("SET timezone = 'UTC'")
                 while True:
                     last = _read(connection, budget.status())
                     yield last, None
@@ -166,6 +166,7 @@ def _frames(dsn: str) -> Iterator[tuple[Frame, str | None]]:
 
 def _read(connection: psycopg.Connection[Any], status: Status) -> Frame:
     with (
+        _wire.pinned(connection, timezone="UTC"),
         connection.cursor(row_factory=class_row(Burn)) as burn,
         connection.cursor(row_factory=class_row(Hour)) as hours,
         connection.cursor(row_factory=class_row(Escalation)) as escalations,

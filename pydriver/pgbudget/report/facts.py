@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
+from pgbudget import _wire
 from pgbudget.budget import Budget
 from pgbudget.results import Status
 
@@ -192,9 +193,8 @@ def read_facts(connection: Connection, days: int) -> Facts:
         psycopg.Error: if the database does.
     """
     # One snapshot, so that all figures agree. A zone's name means that zone where the session's own is UTC.
-    connection.execute("SET timezone = 'UTC'")
     connection.isolation_level, connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
-    with connection.transaction():
+    with _wire.pinned(connection, timezone="UTC"):
         [(now,)] = connection.execute("SELECT r.now FROM budget._reading() AS r")
         status = Budget(connection, in_transaction=True).status()
         asked = {
