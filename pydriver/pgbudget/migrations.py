@@ -462,7 +462,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def _look_again(self, *, writing: bool = True) -> None:
         self.seen = bookkeeping_in(self.connection, self.seen.schema)
-        faults = self.seen.stops if writing else [fault for fault in self.seen.faults if fault.what == "kind"]
+        faults = self.seen.stops if writing else [fault for fault in self.seen.unreadable if fault.what == "kind"]
         if faults:
             raise _distrusted(faults)
 
