@@ -116,3 +116,24 @@ WHERE
                 AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END
         )
     );
+
+-- check: budgets as they were last set
+-- Every change is noted, and a restore of rows alone may keep the note and lose the budget.
+WITH noted AS (
+    SELECT DISTINCT ON (c.name) c.name, e.kind, e.created_at
+    FROM budget.escalations AS e
+    CROSS JOIN LATERAL (SELECT coalesce(e.context ->> 'new', e.context ->> 'old')::jsonb ->> 'name' AS name) AS c
+    WHERE e.kind IN ('budget_changed', 'budget_dropped')
+    ORDER BY c.name, e.created_at DESC
+)
+
+SELECT
+    'wrong',
+    format(
+        'the budget %s, set at %s UTC, is not there',
+        n.name, to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
+    ),
+    'If it was lost, as by a restore over a migrated database: pgbudget budgets set'
+FROM noted AS n
+LEFT JOIN budget.budgets AS b ON n.name = b.name
+WHERE n.kind = 'budget_changed' AND b.name IS NULL;

@@ -438,3 +438,23 @@ WHERE
     AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 -- BEFORE INSERT OR UPDATE FOR EACH ROW
     AND p.pronamespace <> to_regnamespace('budget')
 HAVING count(*) > 0;
+
+-- check: settings as they were last set
+-- Every change is noted, and a restore of rows alone may keep the note and lose the setting.
+WITH noted AS (
+    SELECT DISTINCT ON (e.kind) e.kind, e.created_at, e.context ->> 'new' AS value
+    FROM budget.escalations AS e
+    WHERE e.kind = 'budget_limits_changed'
+    ORDER BY e.kind, e.created_at DESC
+)
+
+SELECT
+    'note',
+    format(
+        'the limits are not those that were last set with budget.set_limits, at %s UTC: %s',
+        to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), n.value
+    ),
+    'If they were lost, as by a restore over a migrated database: pgbudget limits set with the keys above'
+FROM noted AS n
+LEFT JOIN public.system_config AS c ON c.key = 'budget_limits'
+WHERE n.value IS DISTINCT FROM c.value;

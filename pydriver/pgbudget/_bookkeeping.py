@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -117,7 +117,7 @@ FROM tables AS t
 WHERE NOT t.is_table
 UNION ALL
 SELECT
-    'kind', t.name,
+    'owner', t.name,
     format(
         'yoyo''s table %%I.%%I belongs to %%I, who could run code as %%I with it',
         %(schema)s::text, t.name, pg_get_userbyid(t.relowner), current_user
@@ -168,7 +168,7 @@ ORDER BY 1, 2, 3
 class Fault:
     """What is not as yoyo made it, and what to do about it.
 
-    `what` is 'kind' (an object or an owner), 'code' on the table, a 'right' of others to write it, or to 'look' at it.
+    `what` is the 'kind' of object, its 'owner', 'code' on the table, a 'right' of others to write it, or to 'look'.
     """
 
     what: str
@@ -184,7 +184,9 @@ class Bookkeeping:
     schema: str
     tables: frozenset[str]
     faults: Sequence[Fault]
-    is_shared: bool
+    applied: frozenset[str] = frozenset()
+    """The migrations that are marked as applied."""
+    is_shared: bool = False
     """They hold migrations that are not this package's."""
 
     @property
@@ -214,21 +216,25 @@ def look(connection: psycopg.Connection[Any], schema: str, ours: Sequence[str]) 
         schema: as `place` says.
         ours: the names of this package's migrations.
     """
-    with _wire.pinned(connection):
+
+    def found() -> Bookkeeping:
         rows = connection.execute(_FOUND, {"schema": schema, "tables": list(TABLES)}).fetchall()
-        tables = frozenset(name for what, name, *_ in rows if what == "there")
-        found = Bookkeeping(schema, tables, [Fault(*row) for row in rows if row[0] != "there"], is_shared=False)
-        if found.unreadable:
-            return found
-        shared = any(
-            connection.execute(
-                sql.SQL("SELECT FROM {}.{} AS t WHERE t.migration_id <> ALL (%s::text[]) LIMIT 1").format(
-                    sql.Identifier(schema), sql.Identifier(table)
-                ),
-                [list(ours)],
-            ).fetchone()
-            is not None
-            for table in ("_yoyo_migration", "_yoyo_log")
-            if table in tables
-        )
-        return Bookkeeping(schema, tables, found.faults, shared)
+        there = frozenset(name for what, name, *_ in rows if what == "there")
+        return Bookkeeping(schema, there, [Fault(*row) for row in rows if row[0] != "there"])
+
+    with _wire.pinned(connection, row_security="off"):
+        seen = found()
+        read = [sql.Identifier(schema, table) for table in ("_yoyo_migration", "_yoyo_log") if table in seen.tables]
+        if seen.unreadable or not read:
+            return seen
+        # Locked by their names, they stay what they are; and so they are looked at again.
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(read)))
+        seen = found()
+        if seen.unreadable:
+            return seen
+        names = [
+            {name for (name,) in connection.execute(sql.SQL("SELECT t.migration_id FROM {} AS t").format(table))}
+            for table in read
+        ]
+        applied = names[0] if "_yoyo_migration" in seen.tables else set()
+        return replace(seen, applied=frozenset(applied), is_shared=bool(set().union(*names) - {None, *ours}))

@@ -17,7 +17,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.rows import class_row
 
-from pgbudget import _wire, migrations
+from pgbudget import _roles, _wire, migrations
 from pgbudget._client import REQUIRED_VERSION
 from pgbudget.errors import BudgetError
 
@@ -84,6 +84,7 @@ def _checks(
     for series in installed:
         yield f"migrations of {series}", series, partial(_pending, connection, series)
     yield "functions' bodies", "core", lambda: _drift(connection, installed)
+    yield "rights of the roles", "core", lambda: _rights(connection)
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
         for match in _CHECK.finditer(file.read_text() if file.is_file() else ""):
@@ -155,7 +156,7 @@ def _connection(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
 def _bookkeeping(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     """Whether others could run code as whoever migrates next."""
     for fault in migrations.bookkeeping(connection).faults:
-        yield Finding("note" if fault.what == "look" else "wrong", fault.found, fault.remedy)
+        yield Finding("note" if fault.what in ("look", "owner") else "wrong", fault.found, fault.remedy)
 
 
 def _is_installed(connection: psycopg.Connection[Any], series: str) -> bool:
@@ -178,7 +179,7 @@ def _pending(connection: psycopg.Connection[Any], series: str) -> Iterator[Findi
 
 def _unmarked(connection: psycopg.Connection[Any], series: str) -> list[str]:
     """The migrations of the series itself, not of those that it builds on, that are not marked as applied."""
-    pending = migrations.pending_on(connection, migrations.bookkeeping(connection), series)
+    pending = migrations.pending_of(migrations.bookkeeping(connection), series)
     return [name for name in migrations.names(series) if name in pending]
 
 
@@ -212,6 +213,18 @@ def _drift(connection: psycopg.Connection[Any], installed: list[str]) -> Iterato
                 yield Finding("wrong", f"{what}: {', '.join(sorted(names))}", _again(series))
     if names := found.keys() - owner.keys():
         yield Finding("note", f"none of this version's: {', '.join(sorted(names))}", "Drop them, if nobody calls them.")
+
+
+def _rights(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """What the roles may do no more: all of it after a restore without them, some of it by their DBA's wish."""
+    there = _roles.held(connection, migrations.rights())
+    for role in dict.fromkeys(right.role for right in there):
+        lacking = [right for right in there if right.role == role and not right.is_held]
+        if len(lacking) == sum(right.role == role for right in there):
+            yield Finding("wrong", f"{role} holds none of its rights in this database", "pgbudget migrate")
+        elif lacking:
+            what = ", ".join(f"{right.privilege} on {right.name}" for right in lacking)
+            yield Finding("note", f"{role} lacks {what}", "; ".join(right.statement for right in lacking))
 
 
 def _again(series: str) -> str:

@@ -37,8 +37,9 @@ from yoyo.migrations import (
     topological_sort,
 )
 
-from pgbudget import _bookkeeping, _wire
+from pgbudget import _bookkeeping, _roles, _wire
 from pgbudget._bookkeeping import Bookkeeping, Fault
+from pgbudget._roles import Right
 from pgbudget.errors import BudgetError, MigrationLocked, MissingRollback
 
 if TYPE_CHECKING:
@@ -116,18 +117,14 @@ def pending(dsn: str, series: str = "core") -> list[str]:
         BudgetError: if yoyo's tables are such that to read them would run the code of others.
     """
     with _wire.connect(dsn, "pgbudget") as connection:
-        return pending_on(connection, bookkeeping(connection), series)
+        return pending_of(bookkeeping(connection), series)
 
 
-def pending_on(connection: psycopg.Connection[Any], found: Bookkeeping, series: str) -> list[str]:
-    """Do as `pending`, on a connection of ours and with what `bookkeeping` says of it."""
+def pending_of(found: Bookkeeping, series: str) -> list[str]:
+    """Do as `pending`, with what `bookkeeping` says."""
     if found.unreadable:
         raise _distrusted(found.unreadable)
-    applied: set[str] = set()
-    if default_migration_table in found.tables:
-        table = sql.Identifier(found.schema, default_migration_table)
-        applied = {name for (name,) in connection.execute(sql.SQL("SELECT migration_id FROM {}").format(table))}
-    return [m.id for m in topological_sort(_read(series)) if m.id not in applied]
+    return [m.id for m in topological_sort(_read(series)) if m.id not in found.applied]
 
 
 def bookkeeping(connection: psycopg.Connection[Any]) -> Bookkeeping:
@@ -164,11 +161,14 @@ def migrate(
     accept_negative: bool = False,
     accept_owner: bool = False,
     on_step: OnStep | None = None,
+    on_mend: Callable[[str], object] = lambda _: None,
     lock_wait_seconds: float = 60.0,
 ) -> list[str]:
     """Apply what is pending and return the names applied, in order.
 
-    Calling again resumes: after an error, whose predecessors stay applied, and after a kill at any point.
+    Calling again resumes: after an error, whose predecessors stay applied, and after a kill at any point. Each time the
+    roles are made that the cluster lacks, and given their rights where they hold none at all, as after a dump was
+    restored in another cluster; PUBLIC and anon lose what they may call.
 
     Args:
         dsn: libpq URI or keyword string of a direct connection; what it leaves out comes from libpq's environment.
@@ -177,6 +177,7 @@ def migrate(
         accept_negative: take negative rows of the ledger over as they are, instead of stopping at them.
         accept_owner: trust other owners of the tables with the migrating role's rights, instead of stopping at them.
         on_step: called with a migration's name before it runs.
+        on_mend: called with what was done about roles and rights that were not as they are to be.
         lock_wait_seconds: how long to wait for another run in this database.
 
     Raises:
@@ -192,8 +193,12 @@ def migrate(
         todo = list(backend.to_apply(migrations))
         if todo:
             backend.require_trusted_owner()
+        for done in _roles.make(backend.connection):
+            on_mend(done)
         for migration in todo:
             _run(backend.apply_one, migration, on_step)
+        for done in _roles.restore(backend.connection, rights()):
+            on_mend(done)
         for role in grant_to:
             backend.grant_caller(role)
     return [m.id for m in todo]
@@ -211,6 +216,13 @@ def untrusted_owner(connection: psycopg.Connection[Any]) -> str | None:
                AND starts_with(obj_description(n.oid, 'pg_namespace'::name), 'pgbudget:')"""
     ).fetchone()
     return found[0] if found else None
+
+
+def rights() -> list[Right]:
+    """Return what the migrations of all series give our roles."""
+    return _roles.wanted(
+        [series_dir(series) / "migrations" / f"{name}.sql" for series in known_series() for name in names(series)]
+    )
 
 
 def require_roles(dsn: str, roles: Sequence[str]) -> None:
@@ -286,6 +298,8 @@ def rollback(
         backend.accept_owner = accept_owner
         if todo:
             backend.require_trusted_owner()
+        for _ in _roles.make(backend.connection):  # a way back grants what was before
+            pass
         for migration in todo:
             _run(backend.rollback_one, migration, on_step)
         if len(todo) == len(applied):
@@ -462,7 +476,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def _look_again(self, *, writing: bool = True) -> None:
         self.seen = bookkeeping_in(self.connection, self.seen.schema)
-        faults = self.seen.stops if writing else [fault for fault in self.seen.unreadable if fault.what == "kind"]
+        faults = self.seen.stops if writing else [fault for fault in self.seen.stops if fault.what in ("kind", "owner")]
         if faults:
             raise _distrusted(faults)
 

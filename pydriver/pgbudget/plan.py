@@ -123,7 +123,7 @@ def plan(
         notes = [Note(None, "stops", fault.found, fault.remedy) for fault in found.stops]
         if _wire.shares_sessions(connection, dsn):
             notes.append(Note(None, "stops", *migrations.POOLED))
-        pending = [] if found.unreadable else migrations.pending_on(connection, found, series)
+        pending = [] if found.unreadable else migrations.pending_of(found, series)
         # As in a migration, nothing planted in the DBA's own search path is called. Reading a big ledger may take
         # longer than a role's queries may, but nobody is waited for.
         with connection.transaction(force_rollback=True):

@@ -84,6 +84,7 @@ def migrate(
         else:
             show_plan(console, found)
         ctx.exit(REFUSED if found.stops else OK)
+    mended: list[str] = []
     with console.status("looking for what is pending") as progress:
         applied = migrations.migrate(
             dsn,
@@ -92,11 +93,15 @@ def migrate(
             accept_negative=accept_negative,
             accept_owner=accept_owner,
             on_step=None if as_json else partial(_step, console, progress, "applying"),
+            on_mend=mended.append,
             lock_wait_seconds=lock_wait,
         )
     if as_json:
-        print_json({"applied": applied, "granted_to": list(grant_to)} if grant_to else {"applied": applied})
+        told = {"applied": applied, "granted_to": list(grant_to), "mended": mended}
+        print_json({name: value for name, value in told.items() if value or name == "applied"})
         return
+    for done in mended:
+        console.print(printable(done), markup=False)
     console.print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
     for role in grant_to:
         console.print(f"{role} is a member of budget_caller", markup=False)
