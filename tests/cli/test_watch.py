@@ -177,7 +177,7 @@ def test_without_a_limit_none_can_be_met() -> None:
 @pytest.mark.parametrize("height", [24, 50])
 @pytest.mark.parametrize("holds", [0, 1, 50])
 def test_it_is_never_longer_than_the_terminal_and_leaves_no_line_unused(width: int, height: int, holds: int) -> None:
-    hold = OpenHold(uuid4(), "svc", Decimal(1), NOW, NOW + timedelta(hours=1), {}, holds, Decimal(holds))
+    hold = OpenHold(uuid4(), "svc", Decimal(1), NOW, NOW + timedelta(hours=1), None, holds, Decimal(holds))
     lines = drawn(burnt(holds=[hold] * holds), width, height)
     assert len(lines) <= height - 1  # the last line of a screen stays free
     assert max(map(len, lines)) <= width

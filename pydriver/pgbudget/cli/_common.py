@@ -6,9 +6,9 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from textwrap import wrap
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pgbudget import _wire
+from pgbudget._loading import JsonText
 from pgbudget.budget import Budget
 from pgbudget.errors import BudgetError, UndeliveredSettlement
 
@@ -31,6 +32,8 @@ AS_JSON = "pgbudget.as_json"
 """Under this key click's `meta` says how errors are to be printed."""
 
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)")
+_NO_MONEY, _EXACT = Decimal("1e27"), Context(prec=200_000)
+_AGES = timedelta(days=365_000)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _MIGRATION = re.compile(r"\d{4}\.\w+: ")
@@ -132,9 +135,13 @@ def out() -> Console:
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
-    """Return a result for machines: money as text so that it stays exact, times in ISO 8601."""
+    """Return a result for machines: money as text so that it stays exact, times in ISO 8601, JSON as it is."""
+    texts: list[JsonText] = []
 
     def plain(item: Any) -> Any:
+        if isinstance(item, JsonText):
+            texts.append(item)
+            return f"\0{len(texts) - 1}"  # PostgreSQL has no text with this character
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
         if isinstance(item, (Decimal, UUID)):
@@ -145,7 +152,8 @@ def to_json(value: Any, indent: int | None = 2) -> str:
             return f"{item.total_seconds():g} seconds"
         raise TypeError(f"no JSON for a {type(item).__name__}")
 
-    return json.dumps(value, default=plain, indent=indent)
+    found = json.dumps(value, default=plain, indent=indent).replace("\x7f", r"\u007f")
+    return re.sub(r'"\\u0000(\d+)"', lambda match: texts[int(match[1])].ascii, found)
 
 
 def print_json(value: Any) -> None:
@@ -198,15 +206,29 @@ def printable(text: object, keep: str = "") -> str:
 
 
 def amount(value: Decimal | None) -> str:
-    """Return an amount in full, with at least two decimals; a dash for none."""
+    """Return an amount in full, with at least two decimals; a dash for none. What is no money may be far larger."""
     if value is None:
         return "-"
+    if not value.is_finite() or abs(value) >= _NO_MONEY:
+        return f"{value:.2e}"
     whole, _, decimals = f"{value:,f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def rounded(value: Decimal) -> Decimal:
+    """Return an amount in cents."""
+    return value.quantize(Decimal("0.01"), context=_EXACT) if value.is_finite() else value
+
+
+def cents(value: Decimal | None) -> str:
+    """Return an amount in cents; what is smaller in full, so that it is not shown as nothing."""
+    return amount(None if value is None else rounded(value) or value)
+
+
 def span(length: timedelta) -> str:
-    """Return a length of time in its two largest units, as in `2 h 05 min`."""
+    """Return a length of time in its two largest units, as in `2 h 05 min`; one that nobody will see to its end so."""
+    if length > _AGES:
+        return "ages"
     minutes, seconds = divmod(max(0, int(length.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 48:  # noqa: PLR2004 - two days
@@ -218,5 +240,7 @@ def span(length: timedelta) -> str:
 
 def clock(at: datetime, now: datetime) -> str:
     """Return a time in this machine's zone, with its date where that is not today."""
-    at, now = at.astimezone(), now.astimezone()
+    with suppress(OverflowError):  # at the end of the year 9999
+        at = at.astimezone()
+    now = now.astimezone()
     return f"{at:%H:%M}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"

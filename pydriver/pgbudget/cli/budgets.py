@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 import psycopg
-from psycopg.rows import class_row
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pgbudget._loading import read
 from pgbudget.cli._common import (
     a_span,
     amount,
@@ -148,8 +148,7 @@ def _standing(
     share: Decimal | None = None,
 ) -> list[Standing]:
     request = {"name": name, "member": member, "share": share, "limit": limit}
-    with connection.cursor(row_factory=class_row(Standing)) as cursor:
-        return cursor.execute(_STANDING, request).fetchall()
+    return read(connection, Standing, _STANDING, request)
 
 
 @contextmanager
@@ -201,8 +200,8 @@ def list_budgets(outer_dsn: str, *, dsn: str, as_json: bool) -> None:
 
 
 def _list(dsn: str, as_json: bool) -> None:
-    with _series(dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
-        found = cursor.execute(_BUDGETS).fetchall()
+    with _series(dsn) as connection:
+        found = read(connection, Definition, _BUDGETS)
     if as_json:
         print_json({"budgets": found})
     else:
@@ -290,17 +289,17 @@ def set_budget(outer_dsn: str, /, *, name: str, dsn: str, as_json: bool, **given
       pgbudget budgets set users --limit 3
       pgbudget budgets set daily --slots 8
     """
-    with _series(dsn or outer_dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
-        kept = cursor.execute(_KEPT, [name]).fetchone()
+    with _series(dsn or outer_dsn) as connection:
+        kept = next(iter(read(connection, Definition, _KEPT, [name])), None)
         _check(name, kept, given)
         wanted = _wanted(name, kept, given)
         try:
-            found = cursor.execute(_SET, wanted).fetchone()
+            [found] = read(connection, Definition, _SET, wanted)
         except psycopg.Error as error:
             raise translated(error, "set_budget", wanted) from error
     if as_json:
         print_json(found)
-    elif found:
+    else:
         _show_list(out(), [found])
 
 
@@ -355,11 +354,11 @@ def drop_budget(outer_dsn: str, *, name: str, yes: bool, dsn: str, as_json: bool
 
     To have it rest for a while: pgbudget budgets set NAME --inactive.
     """
-    with _series(dsn or outer_dsn) as connection, connection.cursor(row_factory=class_row(Definition)) as cursor:
-        if not yes and name != "daily" and sys.stdin.isatty() and cursor.execute(_KEPT, [name]).fetchone():
+    with _series(dsn or outer_dsn) as connection:
+        if not yes and name != "daily" and sys.stdin.isatty() and connection.execute(_KEPT, [name]).fetchall():
             click.confirm(f"Nobody will be limited by {printable(name)} any more. Drop it?", abort=True, err=True)
         try:
-            found = cursor.execute(_DROP, [name]).fetchone()
+            [found] = read(connection, Definition, _DROP, [name])
         except psycopg.Error as error:
             raise translated(error, "drop_budget", {"name": name}) from error
     if as_json:

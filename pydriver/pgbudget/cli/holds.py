@@ -10,12 +10,12 @@ from uuid import UUID
 
 import click
 import psycopg
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pgbudget._loading import JsonText, read
 from pgbudget.cli._common import (
     a_span,
     amount,
@@ -55,7 +55,7 @@ class OpenHold:
     estimated_cost: Decimal
     reserved_at: datetime
     expires_at: datetime
-    metadata: Any
+    metadata: JsonText | None
     matching: int
     held: Decimal
 
@@ -77,8 +77,7 @@ def open_holds(
         "newest_first": newest_first,
         "limit": limit,
     }
-    with connection.cursor(row_factory=class_row(OpenHold)) as cursor:
-        return cursor.execute(_HOLDS, request).fetchall()
+    return read(connection, OpenHold, _HOLDS, request)
 
 
 @click.command()

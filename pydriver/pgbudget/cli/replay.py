@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from pgbudget.cli._common import a_span, amount, an_amount, json_option, out, print_json, printable
+from pgbudget.cli._common import a_span, amount, an_amount, cents, json_option, out, print_json, printable
 
 if TYPE_CHECKING:
     from pgbudget.replay import Figures, Log, Peak
@@ -236,25 +236,20 @@ def _comparison(figures: Sequence[Figures], only_day: date | None) -> Table:
     row("refused", lambda found: f"{found.refused:,}", "bold")
     row("  first", lambda found: when(found.refusals[0].at if found.refusals else None))
     row("  for over-estimates", lambda found: f"{found.needless:,}")
-    row("  what they had cost", lambda found: _cents(found.refused_spend))
+    row("  what they had cost", lambda found: cents(found.refused_spend))
     table.add_section()
-    row("spent", lambda found: _cents(found.spent))
+    row("spent", lambda found: cents(found.spent))
     for name, which in (("most in a day", "peak_total"), ("most held", "peak_held")):
-        row(name, partial(lambda which, found: _cents(peak(found, which).amount), which))
+        row(name, partial(lambda which, found: cents(peak(found, which).amount), which))
         row("  at", partial(lambda which, found: when(peak(found, which).at), which))
     table.add_section()
     row("over-estimated calls", lambda found: f"{found.over:,}")
-    row("  by, in all", lambda found: _cents(found.over_amount))
-    row("  most headroom lost", lambda found: _cents(found.peak_lost.amount))
+    row("  by, in all", lambda found: cents(found.over_amount))
+    row("  most headroom lost", lambda found: cents(found.peak_lost.amount))
     row("under-estimated calls", lambda found: f"{found.under:,}")
-    row("  by, in all", lambda found: _cents(found.under_amount))
+    row("  by, in all", lambda found: cents(found.under_amount))
     row("outlived their hold", lambda found: f"{found.late:,}")
     return table
-
-
-def _cents(value: Decimal) -> str:
-    """Return an amount in cents; what is smaller in full, so that it is not shown as nothing."""
-    return amount(round(value, 2) or value)
 
 
 def _refusals_by_day(figures: Sequence[Figures]) -> Table | None:

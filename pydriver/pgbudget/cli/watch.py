@@ -14,14 +14,25 @@ from typing import Any
 
 import click
 import psycopg
-from psycopg.rows import class_row
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pgbudget import _wire
-from pgbudget.cli._common import amount, clock, connected, dsn_option, json_option, out, printable, span, to_json
+from pgbudget._loading import read
+from pgbudget.cli._common import (
+    amount,
+    clock,
+    connected,
+    dsn_option,
+    json_option,
+    out,
+    printable,
+    rounded,
+    span,
+    to_json,
+)
 from pgbudget.cli.budgets import Standing, near_their_limit, share, whom
 from pgbudget.cli.holds import OpenHold, open_holds
 from pgbudget.cli.state import status_view
@@ -165,18 +176,13 @@ def _frames(dsn: str) -> Iterator[tuple[Frame, str | None]]:
 
 
 def _read(connection: psycopg.Connection[Any], status: Status) -> Frame:
-    with (
-        _wire.pinned(connection, timezone="UTC"),
-        connection.cursor(row_factory=class_row(Burn)) as burn,
-        connection.cursor(row_factory=class_row(Hour)) as hours,
-        connection.cursor(row_factory=class_row(Escalation)) as escalations,
-    ):
+    with _wire.pinned(connection, timezone="UTC"):
         return Frame(
             status,
-            burn.execute(_BURN).fetchall()[0],
-            hours.execute(_HOURS).fetchall(),
+            read(connection, Burn, _BURN)[0],
+            read(connection, Hour, _HOURS),
             open_holds(connection, _MOST, newest_first=True),
-            escalations.execute(_ESCALATIONS, [_MOST]).fetchall(),
+            read(connection, Escalation, _ESCALATIONS, [_MOST]),
             near_their_limit(connection, _MOST),
         )
 
@@ -227,8 +233,8 @@ def _prophecy(frame: Frame, now: datetime, width: int) -> Text:
     if not burn.per_hour or not burn.since:
         calm = Text("  nothing was spent in the last hours", style="dim")
         return calm.append("; the limit is met", style="not dim bold red") if met else calm
-    cents = round(burn.per_hour, 2)
-    rate = f"  {amount(cents) if cents else 'less than 0.01'} an hour since {clock(burn.since, now)}"
+    per_hour = rounded(burn.per_hour)
+    rate = f"  {amount(per_hour) if per_hour else 'less than 0.01'} an hour since {clock(burn.since, now)}"
     if status.emergency_kill is None:
         fate, style = "there is no limit to be met", ""
     elif not burn.met_at:

@@ -6,17 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.rows import class_row
 
 from pgbudget import _wire
+from pgbudget._loading import read
 from pgbudget.budget import Budget
 from pgbudget.results import Status
-
-if TYPE_CHECKING:
-    from typing_extensions import LiteralString
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -207,18 +204,13 @@ def read_facts(connection: Connection, days: int) -> Facts:
             database=connection.info.dbname,
             read_at=now,
             status=status,
-            days=_rows(connection, Day, _DAYS, asked),
-            services=_rows(connection, Service, _SERVICES, asked),
-            holds=_rows(connection, Hold, _HOLDS, asked),
-            accuracy=_allowed(connection, lambda: _rows(connection, Accuracy, _ACCURACY, asked)),
-            escalations=_rows(connection, Escalation, _ESCALATIONS, asked),
+            days=read(connection, Day, _DAYS, asked),
+            services=read(connection, Service, _SERVICES, asked),
+            holds=read(connection, Hold, _HOLDS, asked),
+            accuracy=_allowed(connection, lambda: read(connection, Accuracy, _ACCURACY, asked)),
+            escalations=read(connection, Escalation, _ESCALATIONS, asked),
             unpriced=_allowed(connection, lambda: [name for (name,) in connection.execute(_UNPRICED)]),
         )
-
-
-def _rows(connection: Connection, row: type[T], query: LiteralString, asked: dict[str, Any]) -> list[T]:
-    with connection.cursor(row_factory=class_row(row)) as cursor:
-        return cursor.execute(query, asked).fetchall()
 
 
 def _allowed(connection: Connection, read: Callable[[], list[T]]) -> list[T] | None:

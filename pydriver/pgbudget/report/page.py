@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pgbudget.cli._common import amount, printable, span
+from pgbudget.cli._common import amount, cents, printable, span
 
 if TYPE_CHECKING:
     from pgbudget.replay import Figures, Log, Plan
@@ -150,13 +150,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(printable=printable, amount=amount, cents=_cents, span=span, minute=_minute)
+    environment.filters.update(printable=printable, amount=amount, cents=cents, span=span, minute=_minute)
     return environment
-
-
-def _cents(value: Decimal | None) -> str:
-    """Return an amount in cents; what is smaller in full, so that it is not shown as nothing."""
-    return amount(None if value is None else round(value, 2) or value)
 
 
 def _minute(at: datetime) -> str:
