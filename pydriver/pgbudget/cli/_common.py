@@ -16,7 +16,8 @@ from uuid import UUID
 import click
 import psycopg
 from psycopg.conninfo import make_conninfo
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from pgbudget import _wire
@@ -129,9 +130,26 @@ def _named(dsn: str) -> str:
 # Output
 
 
-def out() -> Console:
-    """Return the console for results: colour only on a terminal, no guessing at what looks like a number."""
-    return Console(highlight=False)
+class _WritingOut(Console):
+    """A console on which nothing that is printed moves the cursor, changes a colour or hides what others wrote.
+
+    Its own colours are no part of a segment's text. Where lines are laid out by hand, `printable` is called before, so
+    that they are measured as they are shown.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, keep="\n"), style, control)
+
+
+def out(*, stderr: bool = False, markup: bool = False) -> Console:
+    """Return the console for results, or for messages: colour only on a terminal, and brackets are brackets."""
+    return _WritingOut(stderr=stderr, highlight=False, markup=markup, emoji=False)
+
+
+def say(text: str) -> None:
+    """Print a line of which others chose a part, however long it is."""
+    click.echo(printable(text))
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
@@ -188,9 +206,9 @@ def complain(error: Exception, *, for_machines: bool = False) -> None:
         hint = hint or (_MIGRATE if _MIGRATION.match(message) else _GRANTS)
     if for_machines:
         told = {"error": message, "detail": detail, "hint": hint, "sqlstate": sqlstate}
-        click.echo(json.dumps(told, indent=2), err=True)
+        click.echo(to_json(told), err=True)
         return
-    console = Console(stderr=True, highlight=False)
+    console = out(stderr=True)
     console.print(Text.assemble(("error: ", "bold red"), printable(message, keep="\n")))
     for name, text in (("detail", detail), ("hint", hint)):
         if text:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timezone
+from itertools import chain
 from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from pgbudget.cli._common import span
+from pgbudget.cli._common import printable, span
 from pgbudget.plan import Plan, Session
 
 _MARKS = {"does": ("+", "green"), "expect": ("!", "yellow"), "stops": ("x", "bold red")}
@@ -18,7 +20,7 @@ _MARKS = {"does": ("+", "green"), "expect": ("!", "yellow"), "stops": ("x", "bol
 
 def show_plan(console: Console, found: Plan) -> None:
     """Print what would be done, then who uses the tables, then what stops the run, if anything does."""
-    title = f" for database {found.database} as role {found.role}; nothing is changed"
+    title = printable(f" for database {found.database} as role {found.role}; nothing is changed")
     console.print(Text.assemble(("Plan", "bold"), title))
     if not found.pending:
         console.print("\nnothing to apply: the database is up to date")
@@ -29,12 +31,12 @@ def show_plan(console: Console, found: Plan) -> None:
     _section(
         console,
         "Transactions that use the tables now; the run stops, to be resumed, where one of them lasts",
-        [("expect", _described(session)) for session in found.busy],
+        [("expect", *_described(session)) for session in found.busy],
     )
     _section(
         console,
         "In the way; no table is changed before it is mended",
-        [("stops", f"{note.note}\n{note.remedy}") for note in found.stops],
+        [("stops", note.note, note.remedy or "") for note in found.stops],
     )
 
 
@@ -56,22 +58,20 @@ def plan_as_json(found: Plan) -> dict[str, Any]:
     }
 
 
-def _section(console: Console, title: str, items: list[tuple[str, str]]) -> None:
+def _section(console: Console, title: str, items: Sequence[tuple[str, ...]]) -> None:
     """Print a title and its items, each with the mark of its kind and a hanging indent; nothing without items."""
     if items:
         console.print(Text(f"\n{title}", style="bold"))
-    for kind, item in items:
+    for kind, *lines in items:
         mark, style = _MARKS[kind]
-        wrapped = (wrap(line, console.width - 3, break_on_hyphens=False) for line in item.splitlines())
-        first, *others = (line for lines in wrapped for line in lines)
-        console.print(
-            Text.assemble(" ", (mark, style), " ", first), *(f"   {line}" for line in others), sep="\n", markup=False
-        )
+        wrapped = (wrap(printable(line), max(8, console.width - 3), break_on_hyphens=False) for line in lines)
+        for number, line in enumerate(chain(*wrapped)):
+            console.print(Text.assemble(" ", (" " if number else mark, style), " ", line))
 
 
-def _described(session: Session) -> str:
+def _described(session: Session) -> tuple[str, ...]:
     who = f"process {session.pid}" if session.pid else "no process"
     parts = [who, session.role, session.application, session.state]
     if session.since:
         parts.append(f"for {span(datetime.now(timezone.utc) - session.since)}")
-    return f"{', '.join(part for part in parts if part)}\n{', '.join(session.locks)}\n{session.query}".rstrip()
+    return ", ".join(part for part in parts if part), ", ".join(session.locks), " ".join(session.query.split())

@@ -364,7 +364,7 @@ def drop_budget(outer_dsn: str, *, name: str, yes: bool, dsn: str, as_json: bool
     if as_json:
         print_json(found)
     else:
-        out().print(f"{printable(name)} is dropped", markup=False)
+        out().print(f"{printable(name)} is dropped")
 
 
 def _unknown(name: str) -> InvalidArgument:

@@ -28,4 +28,4 @@ def demo(ctx: click.Context, dsn: str | None) -> None:
 
     # So that a plain `kill` also drops the database and stops the server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    ctx.exit(OK if shown.run(out(), dsn) else REFUSED)
+    ctx.exit(OK if shown.run(out(markup=True), dsn) else REFUSED)

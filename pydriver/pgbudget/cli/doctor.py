@@ -59,11 +59,11 @@ def _show(console: Console, check: Check) -> None:
     console.print(Text.assemble((mark, style), " ", (check.name, "bold")))
     for finding in check.findings:
         mark, style = _MARKS.get(finding.verdict, (" ", "dim"))
-        lines = [(line, style if mark == " " else "") for line in _wrapped(printable(finding.found), console.width)]
+        lines = [(line, style if mark == " " else "") for line in _wrapped(finding.found, console.width)]
         lines += [(line, "cyan") for line in _wrapped(finding.mend or "", console.width)]
         for number, line in enumerate(lines):
             console.print(Text.assemble("  ", (" " if number else mark, style), " ", line))
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, max(8, width - 4), break_on_hyphens=False)
+    return wrap(printable(text), max(8, width - 4), break_on_hyphens=False)

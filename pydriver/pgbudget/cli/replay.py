@@ -142,7 +142,7 @@ def replay(
     try:
         log = replaying.read_log(calls_csv, replaying.Defaults(duration, max_output_tokens, frozenset(prices)))
     except replaying.LogError as error:
-        raise click.BadParameter(str(error), param_hint=printable(calls_csv.name)) from None
+        raise click.BadParameter(printable(error), param_hint=printable(calls_csv.name)) from None
     possible = replaying.possible_rules(log.calls, first_estimate)
     if not possible or not set(rules) <= set(possible):
         lacking = next((rule for rule in rules if rule not in possible), "any rule")
@@ -174,7 +174,7 @@ def replay(
 def _progress() -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("replaying"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
     # Where stdout is a result for machines, the progress must not be in it.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=out(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -208,7 +208,7 @@ def _show(console: Console, log: Log, figures: Sequence[Figures]) -> None:
     for limit in dict.fromkeys(found.limit for found in figures):
         own = [found for found in figures if found.limit == limit]
         console.print()
-        console.print(f"[bold]Limit {amount(limit)} a day[/], by estimate rule")
+        console.print(Text.assemble((f"Limit {amount(limit)} a day", "bold"), ", by estimate rule"))
         console.print(_comparison(own, first.date() if first.date() == last.date() else None))
         days = _refusals_by_day(own)
         if days:

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from pgbudget.cli._common import connected, dsn_option, json_option, print_json
+from pgbudget.cli._common import connected, dsn_option, json_option, print_json, say
 
 
 @click.command()
@@ -44,4 +44,4 @@ def report(*, days: int, page: TextIO, dsn: str, as_json: bool) -> None:
         return
     page.write(report_page(facts))
     if page.name != "-":
-        click.echo(f"{page.name}: {days} days of {facts.database}")
+        say(f"{page.name}: {days} days of {facts.database}")

@@ -104,7 +104,7 @@ def migrate(
         console.print(printable(done), markup=False)
     console.print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
     for role in grant_to:
-        console.print(f"{role} is a member of budget_caller", markup=False)
+        console.print(f"{role} is a member of budget_caller")
 
 
 @click.command()
@@ -169,7 +169,7 @@ def _ask(dsn: str, series: str, count: int | None) -> None:
 
 
 def _step(console: Console, progress: Status, doing: str, name: str) -> None:
-    console.print(f"{doing} {name}", markup=False)
+    console.print(f"{doing} {name}")
     progress.update(Text(f"{name}: may wait for open transactions"))
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from pgbudget.cli._common import amount, cents, printable, span
 
@@ -147,11 +148,17 @@ def _environment() -> Environment:
         loader=PackageLoader("pgbudget.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_written_out,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(printable=printable, amount=amount, cents=cents, span=span, minute=_minute)
+    environment.filters.update(amount=amount, cents=cents, span=span, minute=_minute)
     return environment
+
+
+def _written_out(value: object) -> object:
+    """Have every text that a page shows in it without what is not to be seen: the one place for all of them."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _minute(at: datetime) -> str:
