@@ -12,6 +12,16 @@ from pgbudget import Hold
 TIMEOUT_SECONDS = 60.0
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: urllib would send the key along, to whatever host the answer names."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_Stay)
+
+
 def tokens_of(text: str) -> int:
     """How many tokens a text has at most: each is a byte or more. A tokenizer of the provider comes closer."""
     return len(text.encode())
@@ -31,7 +41,7 @@ def post(hold: Hold, url: str, headers: dict[str, str], body: dict[str, Any]) ->
     headers = {"content-type": "application/json", **headers}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        response: HTTPResponse = _OPENER.open(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code < 500:

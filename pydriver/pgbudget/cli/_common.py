@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
+from pathlib import Path
+from stat import S_IMODE, S_ISREG
 from textwrap import wrap
 from typing import Any, NoReturn, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import click
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
@@ -37,6 +40,8 @@ _NO_MONEY, _EXACT = Decimal("1e27"), Context(prec=200_000)
 _AGES = timedelta(days=365_000)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
+_URI, _QUOTE = re.compile(r"postgres(?:ql)?://(?P<rest>.*)", re.DOTALL), re.compile("[\"'«»„“”‚‘’「」『』]")  # noqa: RUF001
+_ESCAPES = "an @ in a user's name or password is written %40, a / %2F, a : %3A, a % %25"
 _MIGRATION = re.compile(r"\d{4}\.\w+: ")
 _MIGRATE = (
     "Who migrates owns the application's tables, may create in the database, and may create roles. "
@@ -52,6 +57,25 @@ _GRANTS = (
 # Options and kinds of arguments
 
 
+def _readable(_: click.Context, __: click.Parameter, dsn: str | None) -> str | None:
+    """Refuse a connection string that libpq cannot read without quoting from it, as libpq does: it holds a password."""
+    try:
+        conninfo_to_dict(dsn or "")
+    except psycopg.ProgrammingError as error:
+        what = _QUOTE.split(str(error))[0].strip(" :\n")
+        what = what if " " in what else "it is not as libpq has it"
+        raise psycopg.ProgrammingError(
+            f"the connection string cannot be read: {what} (the rest is not shown, it may be part of a password)\n"
+            f"It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, in which {_ESCAPES}; or host=... dbname=..., "
+            "with quotes around a value that has spaces."
+        ) from error
+    authority, _slash, path = (_URI.match(dsn or "") or {"rest": ""})["rest"].partition("/")
+    if authority.count("@") > 1 or "@" in path.partition("?")[0]:
+        # libpq would take part of the password for a host, and name it as one that it cannot find.
+        raise psycopg.ProgrammingError(f"the connection string has an @ too many: {_ESCAPES}")
+    return dsn
+
+
 def dsn_option(command: F) -> F:
     """Add --dsn, which falls back to DATABASE_URL and then, being empty, to libpq's environment."""
     return click.option(
@@ -59,7 +83,18 @@ def dsn_option(command: F) -> F:
         default="",
         envvar="DATABASE_URL",
         metavar="URI",
+        callback=_readable,
         help="The database: a libpq URI or keywords. Else DATABASE_URL, else libpq's environment.",
+    )(command)
+
+
+def server_option(command: F) -> F:
+    """Add --dsn for a command that makes a database of its own."""
+    return click.option(
+        "--dsn",
+        metavar="URI",
+        callback=_readable,
+        help="Use this server, in a database that is made for it and dropped after.",
     )(command)
 
 
@@ -71,7 +106,12 @@ def json_option(command: F) -> F:
         return value
 
     return click.option(
-        "--json", "as_json", is_flag=True, callback=remember, help="Print JSON instead; amounts are text."
+        "--json",
+        "as_json",
+        is_flag=True,
+        is_eager=True,  # before an error in what the other options say
+        callback=remember,
+        help="Print JSON instead; amounts are text.",
     )(command)
 
 
@@ -145,6 +185,51 @@ class _WritingOut(Console):
 def out(*, stderr: bool = False, markup: bool = False) -> Console:
     """Return the console for results, or for messages: colour only on a terminal, and brackets are brackets."""
     return _WritingOut(stderr=stderr, highlight=False, markup=markup, emoji=False)
+
+
+def out_option(**attributes: Any) -> Callable[[F], F]:
+    """Add --out, a file for a page, or - for stdout; the command's parameter is `page`, for `write_page`."""
+    kind = click.Path(dir_okay=False, allow_dash=True)
+    return click.option("--out", "page", type=kind, metavar="FILE", **attributes)
+
+
+def write_page(path: str, text: str) -> None:
+    """Write a page to what is named, as `cat > path` does, but a plain file is replaced at once or not at all.
+
+    Raises:
+        click.FileError: if it cannot be written.
+    """
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        named, target = Path(path).absolute(), Path(path).resolve()
+        found = named.stat() if named.exists() else None
+        if not _may_be_replaced(named, found) or not os.access(target.parent, os.W_OK):
+            named.write_text(text, "utf-8")
+            return
+        made = target.with_name(f".{uuid4().hex}")
+        try:
+            with made.open("x", encoding="utf-8") as file:  # with the mode that the umask leaves
+                if found:
+                    os.fchown(file.fileno(), -1, found.st_gid)
+                    os.fchmod(file.fileno(), S_IMODE(found.st_mode))
+                file.write(text)
+            made.replace(target)
+        finally:
+            made.unlink(missing_ok=True)
+    except OSError as error:
+        raise click.FileError(printable(path), hint=error.strerror) from error
+
+
+def _may_be_replaced(path: Path, found: os.stat_result | None) -> bool:
+    """Whether a new file is as good: not in place of a device, a pipe, a file of somebody else or with other names."""
+    if path.is_relative_to("/dev") or path.is_relative_to("/proc"):
+        return False  # a link to one of this process's own streams
+    if found is None:
+        return True
+    is_ours = found.st_uid == os.geteuid() and os.access(path, os.W_OK)
+    return S_ISREG(found.st_mode) and found.st_nlink == 1 and is_ours
 
 
 def say(text: str) -> None:

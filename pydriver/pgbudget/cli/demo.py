@@ -7,11 +7,11 @@ import sys
 
 import click
 
-from pgbudget.cli._common import OK, REFUSED, out
+from pgbudget.cli._common import OK, REFUSED, out, server_option
 
 
 @click.command()
-@click.option("--dsn", metavar="URI", help="Use this server, in a database that is made for it and dropped after.")
+@server_option
 @click.pass_context
 def demo(ctx: click.Context, dsn: str | None) -> None:
     """Show the race, its end, and 64 connections at one limit.

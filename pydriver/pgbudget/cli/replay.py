@@ -19,7 +19,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from pgbudget.cli._common import a_span, amount, an_amount, cents, json_option, out, print_json, printable
+from pgbudget.cli._common import (
+    a_span,
+    amount,
+    an_amount,
+    cents,
+    json_option,
+    out,
+    out_option,
+    print_json,
+    printable,
+    server_option,
+    write_page,
+)
 
 if TYPE_CHECKING:
     from pgbudget.replay import Figures, Log, Peak
@@ -84,14 +96,8 @@ def _prices(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> di
 @click.option(
     "--max-output-tokens", type=click.IntRange(min=0), metavar="N", help="The ceiling of calls that do not say."
 )
-@click.option(
-    "--out",
-    "page",
-    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
-    metavar="FILE",
-    help="Also write a page with charts.",
-)
-@click.option("--dsn", metavar="URI", help="Use this server, in a database that is made for it and dropped after.")
+@out_option(help="Also write a page with charts; - for stdout.")
+@server_option
 @json_option
 def replay(
     *,
@@ -108,7 +114,7 @@ def replay(
     duration: timedelta,
     prices: dict[str, tuple[Decimal, Decimal]],
     max_output_tokens: int | None,
-    page: TextIO | None,
+    page: str | None,
     dsn: str | None,
     as_json: bool,
 ) -> None:
@@ -163,7 +169,7 @@ def replay(
     if page:
         from pgbudget.report.page import replay_page  # noqa: PLC0415
 
-        page.write(replay_page(log, plan, figures))
+        write_page(page, replay_page(log, plan, figures))
     if as_json:
         print_json(_as_json(log, settings, figures))
     else:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import click
 
-from pgbudget.cli._common import connected, dsn_option, json_option, print_json, say
+from pgbudget.cli._common import connected, dsn_option, json_option, out_option, print_json, say, write_page
 
 
 @click.command()
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How many, today included.")
-@click.option(
-    "--out",
-    "page",
-    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
-    default="report.html",
-    show_default=True,
-    metavar="FILE",
-    help="Where to; - for stdout.",
-)
+@out_option(default="report.html", show_default=True, help="Where to; - for stdout.")
 @dsn_option
 @json_option
-def report(*, days: int, page: TextIO, dsn: str, as_json: bool) -> None:
+def report(*, days: int, page: str, dsn: str, as_json: bool) -> None:
     """Write one self-contained page about the last days.
 
     Spend per day against the limits and per service, estimates against actual costs, refusals and escalations, open
@@ -42,6 +32,6 @@ def report(*, days: int, page: TextIO, dsn: str, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    page.write(report_page(facts))
-    if page.name != "-":
-        say(f"{page.name}: {days} days of {facts.database}")
+    write_page(page, report_page(facts))
+    if page != "-":
+        say(f"{page}: {days} days of {facts.database}")
