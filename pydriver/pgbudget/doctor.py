@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from pgbudget import _roles, _wire, migrations
 from pgbudget._client import REQUIRED_VERSION
 from pgbudget.errors import BudgetError
+from pgbudget.locks import look
 
 DAY_INDEX = "budget_day_idx"
 SKEW = timedelta(seconds=2)
@@ -89,6 +90,7 @@ def _checks(
         file = migrations.series_dir(series) / "doctor.sql"
         for match in _CHECK.finditer(file.read_text() if file.is_file() else ""):
             yield match["name"], series, partial(_asked, connection, match["query"])
+    yield "decision lock", "core", lambda: _decision_lock(connection)
     yield "index of the day", "core", lambda: _plan(connection)
 
 
@@ -151,6 +153,13 @@ def _connection(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding(
             "info", found, "Where it lends sessions by the transaction, migrate and rollback want a direct one."
         )
+
+
+def _decision_lock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """Whether somebody keeps all others from deciding: the transaction of one session that does nothing is enough."""
+    found = look(connection)
+    for party in found.stuck:
+        yield Finding("wrong", found.told(party), party.end(connection))
 
 
 def _bookkeeping(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

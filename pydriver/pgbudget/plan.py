@@ -11,44 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
 
 from pgbudget import _wire, migrations
+from pgbudget.locks import Session, sessions
 
 # What the migrations themselves ask, in the order in which they call each other.
 _ASKED = ("_ledger_owner", "_adopted_function", "_former_callers", "_foreign_owners", "_foreign_code", "_preflight")
-
-# Prepared transactions have no process, and hold their locks until somebody ends them. The lock that each holds on its
-# own number says which one it is.
-_BUSY = """
-SELECT
-    l.pid, coalesce(a.usename, p.owner)::text AS role, coalesce(a.application_name, '') AS application,
-    coalesce(a.state, 'prepared transaction ' || p.gid) AS state, coalesce(a.xact_start, p.prepared) AS since,
-    array_agg(DISTINCT c.relname || ': ' || l.mode || CASE WHEN l.granted THEN '' ELSE ' (waiting)' END) AS locks,
-    left(coalesce(a.query, ''), 500) AS query
-FROM pg_locks AS l
-JOIN pg_class AS c ON c.oid = l.relation
-LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-LEFT JOIN pg_locks AS own
-    ON l.pid IS NULL AND own.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
-    AND own.locktype = 'transactionid'
-LEFT JOIN pg_prepared_xacts AS p ON p.transaction = own.transactionid
-WHERE
-    l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-    AND c.relnamespace = 'public'::regnamespace
-    AND c.relname IN ('cost_tracking', 'escalations', 'work_orders', 'system_config', 'proposer_configs')
-    AND l.pid IS DISTINCT FROM pg_backend_pid()
-GROUP BY
-    l.pid, a.usename, a.application_name, a.state, a.xact_start, a.query,
-    p.owner, p.gid, p.prepared
-ORDER BY since, l.pid
-"""
 
 
 @dataclass(frozen=True)
@@ -63,23 +36,6 @@ class Note:
     kind: str
     note: str
     remedy: str | None
-
-
-@dataclass(frozen=True)
-class Session:
-    """A transaction that holds locks on the application's tables, or waits for them.
-
-    Attributes: `pid` (None for a prepared transaction), `role`, `application`, `state`, `since`, `locks`, `query`.
-    The server hides other roles' times and queries from those who may not see them.
-    """
-
-    pid: int | None
-    role: str | None
-    application: str
-    state: str | None
-    since: datetime | None
-    locks: list[str]
-    query: str
 
 
 @dataclass(frozen=True)
@@ -138,7 +94,7 @@ def plan(
                 pending=pending,
                 notes=notes + _notes(connection, series, pending, grant_to, accept_owner),
                 grant_to=list(grant_to),
-                busy=_busy(connection) if pending else [],
+                busy=sessions(connection) if pending else [],
             )
 
 
@@ -173,8 +129,3 @@ def _heading(migration: Path) -> str:
     """Return the comment that a migration opens with, without yoyo's directives."""
     comment = takewhile(lambda line: line.startswith("--"), migration.read_text().splitlines())
     return " ".join(line[2:].strip() for line in comment if not re.match("-- [a-z]+:", line))
-
-
-def _busy(connection: psycopg.Connection[Any]) -> list[Session]:
-    with connection.cursor(row_factory=class_row(Session)) as cursor:
-        return cursor.execute(_BUSY).fetchall()

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from pgbudget import Budget
 from pgbudget.cli.app import app
+from pgbudget.locks import KEY
 from tests.cli.command import invoke
 from tests.cli.terminal import COLUMNS
 from tests.rows import configure
@@ -39,6 +40,7 @@ CALLS: dict[str, list[str]] = {
     "status": [],
     "watch": ["--count", "1"],
     "holds": [],
+    "lock": [],
     "report": ["--out", "-"],
     "report --days 2": ["--out", "{folder}/page.html"],
     "replay": ["{folder}/calls.csv", "--dsn", "{dsn}"],
@@ -63,7 +65,18 @@ CALLS: dict[str, list[str]] = {
     "budgets set": [EVIL, "--limit", "5", "--of", EVIL],
     "budgets drop": [f"budget {EVIL}", "--yes"],
 }
-MUST_TELL = {"migrate --plan", "doctor", "status", "watch", "holds", "report", "report --days 2", "replay", "limits"}
+MUST_TELL = {
+    "migrate --plan",
+    "doctor",
+    "status",
+    "watch",
+    "holds",
+    "lock",
+    "report",
+    "report --days 2",
+    "replay",
+    "limits",
+}
 MUST_TELL |= {"replay --rule logged", "freeze", "route", "budgets", "budgets status"}
 
 
@@ -134,11 +147,13 @@ def raw(text: str) -> set[str]:
 
 @pytest.fixture
 def shown(dsn: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    with world(dsn, tmp_path) as theirs:
+    with world(dsn, tmp_path) as theirs, psycopg.connect(theirs) as holder:
 
         def run(call: str, *options: str, width: int = COLUMNS) -> str:
             if call == "route":
                 invoke("unfreeze", dsn=theirs)
+            if call == "lock":
+                holder.execute(f"SELECT /* {EVIL} */ pg_advisory_xact_lock({KEY})".encode())
             arguments = [one.format(folder=tmp_path, dsn=dsn) if "{" in one else one for one in CALLS[call]]
             done = invoke(*call.split(), *arguments, *options, dsn=theirs, width=width)
             assert done.code in (0, 1, 2, 3, 4), done.err

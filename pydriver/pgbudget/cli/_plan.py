@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pgbudget.cli._common import printable, span
-from pgbudget.plan import Plan, Session
+from pgbudget.locks import Session
+from pgbudget.plan import Plan
 
 _MARKS = {"does": ("+", "green"), "expect": ("!", "yellow"), "stops": ("x", "bold red")}
 

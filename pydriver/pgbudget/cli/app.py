@@ -17,6 +17,7 @@ from pgbudget.cli.doctor import doctor
 from pgbudget.cli.estimate import estimate
 from pgbudget.cli.holds import holds
 from pgbudget.cli.limits import limits
+from pgbudget.cli.lock import lock
 from pgbudget.cli.replay import replay
 from pgbudget.cli.report import report
 from pgbudget.cli.route import route
@@ -30,7 +31,7 @@ from pgbudget.errors import BudgetError, DatabaseBehind, LockTimeout, Undelivere
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Set up": (demo, migrate, rollback, sql, doctor),
-    "Look": (status, watch, holds, report, replay),
+    "Look": (status, watch, holds, lock, report, replay),
     "Control": (limits, budgets, freeze, unfreeze, expire),
     "Spend by hand": (reserve, settle, cancel, extend, record, check, estimate, route),
 }

@@ -12,7 +12,19 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from pgbudget.cli._common import OK, REFUSED, amount, client, dsn_option, json_option, out, print_json, printable, span
+from pgbudget.cli._common import (
+    OK,
+    REFUSED,
+    amount,
+    connected,
+    dsn_option,
+    json_option,
+    out,
+    print_json,
+    printable,
+    span,
+)
+from pgbudget.locks import look
 from pgbudget.results import Status
 
 _SETTLED, _HELD, _FREE, _OVER = "green", "yellow", "bright_black", "red"
@@ -33,7 +45,12 @@ def status(ctx: click.Context, dsn: str, as_json: bool) -> None:
       pgbudget status
       pgbudget status --json | jq -r .remaining
     """
-    with client(dsn) as budget:
+    with connected(dsn) as (connection, budget):
+        if not as_json:
+            # First: where somebody has closed the ledger, the rest is waited for.
+            locks = look(connection)
+            for party in locks.stuck:
+                out().print(Text(f"{printable(locks.told(party))}: see pgbudget lock\n", style="bold red"))
         found = budget.status()
     if as_json:
         print_json(found)
