@@ -36,7 +36,7 @@ AS_JSON = "pgbudget.as_json"
 """Under this key click's `meta` says how errors are to be printed."""
 
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)")
-_NO_MONEY, _EXACT = Decimal("1e27"), Context(prec=200_000)
+_NO_MONEY, _EXACT = Decimal("1e36"), Context(prec=200_000)
 _AGES = timedelta(days=365_000)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
