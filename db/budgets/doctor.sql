@@ -9,7 +9,7 @@ SELECT
         CASE WHEN t.oid IS NULL THEN 'is missing' ELSE 'is switched off' END
     ),
     CASE
-        WHEN t.oid IS NULL THEN 'pgbudget sql --series budgets | psql, then SELECT * FROM budget.reconcile()'
+        WHEN t.oid IS NULL THEN 'pgbudget sql --series budgets | psql "$DATABASE_URL" && psql "$DATABASE_URL" -c ''SELECT * FROM budget.reconcile()'''
         ELSE format('ALTER TABLE %s ENABLE TRIGGER %I; SELECT * FROM budget.reconcile()', n.relation, n.name)
     END
 FROM (
@@ -26,7 +26,7 @@ WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A');
 -- check: indexes of the balances
 SELECT
     'wrong', format('the index %s is missing or invalid: %s', n.name, n.meant_for),
-    'Run the migrations again as one file, which changes nothing else: pgbudget sql --series budgets | psql'
+    'Run the migrations again as one file, which changes nothing else: pgbudget sql --series budgets | psql "$DATABASE_URL"'
 FROM (
     VALUES
     ('public.budget_expiry_idx', 'each decision reads the ledger for lapsed holds'),
@@ -69,17 +69,21 @@ WHERE
 SELECT
     'note',
     format('budget %s has %s slots, more than the %s sessions that there can be', b.name, b.slots, m.connections),
-    'Each slot is a row to lock and a share of the room: pgbudget budgets set … --slots with fewer.'
+    'Each slot is a row to lock and a share of the room. With fewer: '
+    || format('pgbudget budgets set --slots %s -- %s', m.connections, n.quoted)
 FROM budget.budgets AS b
 CROSS JOIN (SELECT current_setting('max_connections')::integer AS connections) AS m
+CROSS JOIN LATERAL (SELECT '''' || replace(b.name, '''', '''\''''') || '''' AS quoted) AS n -- as a shell reads it
 WHERE b.slots > m.connections
 UNION ALL
 SELECT
     'note',
     format('budget %s has %s slots for each of %s members', b.name, b.slots, count(DISTINCT o.member)),
-    'Slots are for a budget that many sessions reserve from at once; pgbudget budgets set … --slots 1 for one of each.'
+    'Slots are for a budget that many sessions reserve from at once. With one for each: '
+    || format('pgbudget budgets set --slots 1 -- %s', min(n.quoted))
 FROM budget.budgets AS b
 INNER JOIN budget.balances AS o ON b.name = o.budget
+CROSS JOIN LATERAL (SELECT '''' || replace(b.name, '''', '''\''''') || '''' AS quoted) AS n
 WHERE b.slots > 1
 GROUP BY b.name
 HAVING count(DISTINCT o.member) >= 100;

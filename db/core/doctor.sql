@@ -1,6 +1,10 @@
 -- What `pgbudget doctor` looks at, beside what only the client can see. Each query finds what is to be said: verdict
 -- ('wrong', 'note' for what may be meant, 'info'), found, mend. No rows: all is well. A check is a line `-- check: name`
 -- and the statement below it, which only reads; a role that may not run it is told so.
+--
+-- A mend is prose, which ends with a full stop, or what can be pasted: SQL, or a command line, behind at most one clause
+-- that ends with ': '. What is pasted takes nothing from a caller that he needs: who loses a right has another first, in
+-- one transaction. docs/operations.md lists them all; tests/docs/test_doctor_page.py says how it is made.
 
 -- check: server
 SELECT s.verdict, s.found, s.mend
@@ -18,12 +22,19 @@ FROM (
         current_setting('default_transaction_isolation') <> 'read committed', 'wrong',
         'transactions of this role begin as ' || current_setting('default_transaction_isolation')
         || ', in which every reservation is refused with PB001',
-        format('ALTER ROLE %I SET default_transaction_isolation = ''read committed''', current_user)
+        CASE
+            WHEN (SELECT g.source FROM pg_settings AS g WHERE g.name = 'default_transaction_isolation') = 'client'
+                THEN 'The connection itself asks for it: look at its options, PGOPTIONS and the driver.'
+            ELSE format(
+                'ALTER ROLE %I IN DATABASE %I SET default_transaction_isolation = ''read committed''',
+                current_user, current_database()
+            )
+        END
     ),
     (
         current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off', 'note',
         'fsync or full_page_writes is off: a crash of the machine loses reservations',
-        'Turn both on in postgresql.conf.'
+        'Turn both on in postgresql.conf, and reload it.'
     )
 ) AS s (applies, verdict, found, mend)
 WHERE s.applies;
@@ -40,7 +51,9 @@ WITH held (role, member) AS (
 ),
 
 functions AS (
-    SELECT p.oid, p.proname, p.proowner, a.grantee, starts_with(p.proname, '_') AS is_internal
+    SELECT
+        p.oid, p.pronamespace, p.proname, p.proowner, a.grantee, a.grantor,
+        starts_with(p.proname, '_') AS is_internal
     FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
     WHERE
         (
@@ -59,7 +72,7 @@ of_views AS (
 
 others AS (
     SELECT
-        f.grantee, f.oid,
+        f.*, r.rolname,
         CASE WHEN f.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role_name,
         f.is_internal OR f.grantee = 0 OR r.rolname = 'anon'
         OR (r.rolname = 'authenticated' AND f.proname <> 'check_and_reserve_budget') AS is_wrong
@@ -68,21 +81,81 @@ others AS (
     WHERE
         coalesce(r.rolname, '') NOT IN ('budget_caller', 'budget_admin', 'budget_reader')
         OR (f.is_internal AND NOT (r.rolname = 'budget_reader' AND f.oid IN (SELECT v.refobjid FROM of_views AS v)))
+),
+
+-- The role of ours that has what this one would lose, where it has not the rights of that role already.
+instead AS (
+    SELECT o.grantee, string_agg(DISTINCT g.role, ', ') AS roles
+    FROM others AS o
+    CROSS JOIN LATERAL (
+        SELECT n.role
+        FROM unnest(ARRAY['budget_caller', 'budget_admin', 'budget_reader']) WITH ORDINALITY AS n (role, place)
+        INNER JOIN functions AS f ON f.grantee = to_regrole(n.role)
+        WHERE
+            f.oid = o.oid
+            AND (n.role <> 'budget_reader' OR EXISTS (
+                SELECT
+                FROM pg_class AS c
+                WHERE
+                    c.relnamespace = to_regnamespace('budget') AND c.relkind = 'v'
+                    AND has_table_privilege(o.grantee, c.oid, 'SELECT')
+            ))
+        ORDER BY n.place
+        LIMIT 1
+    ) AS g
+    WHERE o.rolname NOT IN ('anon', 'authenticated') AND NOT pg_has_role(o.grantee, to_regrole(g.role), 'USAGE')
+    GROUP BY o.grantee
+),
+
+-- What one role gave to another goes before what it has itself.
+found AS (
+    SELECT
+        o.rolname, o.role_name, o.grantor = o.proowner AS is_by_owner,
+        CASE WHEN bool_or(o.is_wrong) THEN 'wrong' ELSE 'note' END AS verdict,
+        format(
+            '%s may call %s%s', o.role_name, (array_agg(o.oid::regprocedure ORDER BY o.is_wrong DESC, o.oid))[1],
+            CASE WHEN count(*) > 1 THEN format(' and %s more', count(*) - 1) ELSE '' END
+        ) AS what,
+        CASE WHEN o.grantor <> o.proowner THEN format('SET LOCAL ROLE %s', o.grantor::regrole) END AS as_grantor,
+        CASE
+            WHEN count(*) < 4 OR starts_with(o.rolname, 'budget_') THEN format(
+                'REVOKE ALL ON FUNCTION %s FROM %s', string_agg(o.oid::regprocedure::text, ', ' ORDER BY o.oid), o.role_name
+            )
+            ELSE concat_ws(
+                '; ', 'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA budget FROM ' || o.role_name,
+                'REVOKE ALL ON FUNCTION '
+                || string_agg(o.oid::regprocedure::text, ', ') FILTER (WHERE o.pronamespace <> to_regnamespace('budget'))
+                || ' FROM ' || o.role_name
+            )
+        END AS revoke,
+        (
+            SELECT format(
+                'GRANT %s TO %s%s', i.roles, o.role_name, CASE WHEN r.rolinherit THEN '' ELSE ' WITH INHERIT TRUE' END
+            )
+            FROM instead AS i
+            INNER JOIN pg_roles AS r ON i.grantee = r.oid
+            WHERE i.grantee = o.grantee
+        ) AS instead,
+        bool_and(r.rolinherit OR current_setting('server_version_num')::integer >= 160000) AS can_inherit
+    FROM others AS o
+    LEFT JOIN pg_roles AS r ON o.grantee = r.oid
+    GROUP BY o.rolname, o.role_name, o.grantee, o.grantor, o.proowner
 )
 
-SELECT
-    CASE WHEN o.is_wrong THEN 'wrong' ELSE 'note' END,
-    format(
-        '%s may call %s%s', o.role_name, (array_agg(o.oid::regprocedure ORDER BY o.oid))[1],
-        CASE WHEN count(*) > 1 THEN format(' and %s more', count(*) - 1) ELSE '' END
-    ),
-    CASE
-        WHEN count(*) = 1
-            THEN format('REVOKE ALL ON FUNCTION %s FROM %s', min(o.oid::regprocedure::text), o.role_name)
-        ELSE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA budget FROM %s', o.role_name)
-    END
-FROM others AS o
-GROUP BY o.role_name, o.is_wrong
+SELECT q.verdict, q.what, q.mend
+FROM (
+    SELECT
+        f.verdict, f.what,
+        CASE
+            WHEN f.role_name = 'PUBLIC' THEN 'Grant budget_caller to each role that calls by it, then: ' || f.revoke
+            WHEN f.rolname = 'authenticated' AND f.verdict = 'note' THEN 'If nobody who is signed in is to call it: ' || f.revoke
+            WHEN f.instead IS NOT NULL AND NOT f.can_inherit THEN 'If it need not: ' || f.revoke
+            WHEN coalesce(f.instead, f.as_grantor) IS NULL THEN f.revoke
+            ELSE concat_ws('; ', 'BEGIN', f.instead, f.as_grantor, f.revoke, 'COMMIT')
+        END AS mend
+    FROM found AS f
+    ORDER BY f.is_by_owner, f.role_name
+) AS q
 UNION ALL
 SELECT
     'info', format('%s: %s', h.role, coalesce(string_agg(quote_ident(h.member), ', ' ORDER BY h.member), 'nobody')), NULL
@@ -94,24 +167,35 @@ FROM unnest(ARRAY['budget_caller', 'budget_admin', 'budget_reader']) AS r
 WHERE to_regrole(r) IS NULL;
 
 -- check: who else may write the tables
+WITH granted AS (
+    SELECT c.oid, c.relowner, '' AS columns, a.privilege_type, a.grantee, a.grantor
+    FROM pg_class AS c, aclexplode(c.relacl) AS a
+    UNION ALL
+    SELECT c.oid, c.relowner, format(' (%I)', t.attname), a.privilege_type, a.grantee, a.grantor
+    FROM pg_class AS c
+    INNER JOIN pg_attribute AS t ON c.oid = t.attrelid, aclexplode(t.attacl) AS a
+)
+
 SELECT
     CASE WHEN g.role_name IN ('PUBLIC', 'anon') THEN 'wrong' ELSE 'note' END,
-    format('%s may %s %s', g.role_name, string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type), g.oid::regclass),
-    format(
-        'If it need not: REVOKE %s ON %s FROM %s',
-        string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type), g.oid::regclass, g.role_name
-    )
+    format('%s may %s %s', g.role_name, string_agg(g.privilege, ', ' ORDER BY g.privilege), g.oid::regclass),
+    'If it need not: ' || CASE WHEN g.grantor <> g.relowner THEN format('SET ROLE %s; ', g.grantor::regrole) ELSE '' END
+    || format('REVOKE %s ON %s FROM %s', string_agg(g.privilege, ', ' ORDER BY g.privilege), g.oid::regclass, g.role_name)
+    || CASE WHEN g.grantor <> g.relowner THEN '; RESET ROLE' ELSE '' END
 FROM (
-    SELECT c.oid, a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role_name
-    FROM pg_class AS c, aclexplode(c.relacl) AS a
+    SELECT
+        a.oid, a.relowner, a.grantor, a.privilege_type || a.columns AS privilege,
+        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role_name
+    FROM granted AS a
+    INNER JOIN pg_class AS c ON a.oid = c.oid
     WHERE
         c.relnamespace = to_regnamespace('public')
         AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
         AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-        AND a.grantee <> c.relowner
+        AND a.grantee <> a.relowner
 ) AS g
-GROUP BY g.oid, g.role_name
-ORDER BY g.oid::regclass::text, g.role_name;
+GROUP BY g.oid, g.relowner, g.grantor, g.role_name
+ORDER BY g.grantor = g.relowner, g.oid::regclass::text, g.role_name;
 
 -- check: functions' settings
 SELECT
@@ -268,7 +352,8 @@ WHERE r.rolname IN ('budget_caller', 'budget_admin', 'budget_reader') AND a.attr
 -- check: tables
 SELECT s.verdict, s.found, s.mend
 FROM (
-    SELECT 'wrong' AS verdict, format('public.%s is missing', t) AS found, 'pgbudget migrate' AS mend
+    SELECT 'wrong' AS verdict, format('public.%s is missing', t) AS found,
+        'Run the migrations again as one file, which changes nothing else: pgbudget sql | psql "$DATABASE_URL"' AS mend
     FROM unnest(ARRAY['cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders']) AS t
     WHERE to_regclass('public.' || t) IS NULL
     UNION ALL
@@ -276,16 +361,19 @@ FROM (
         CASE WHEN c.oid IS NULL THEN 'wrong' ELSE 'note' END,
         format('the constraint %s is %s', n, CASE WHEN c.oid IS NULL THEN 'missing' ELSE 'not validated' END),
         CASE
-            WHEN c.oid IS NULL THEN 'Roll back to before 0002.pgbudget_tables and migrate again.'
-            ELSE format('ALTER TABLE public.cost_tracking VALIDATE CONSTRAINT %I', n)
+            WHEN c.oid IS NULL THEN 'Run the migrations again as one file, which changes nothing else: pgbudget sql | psql "$DATABASE_URL"'
+            ELSE format('If no row breaks it, such as a negative one: ALTER TABLE public.cost_tracking VALIDATE CONSTRAINT %I', n)
         END
     FROM unnest(ARRAY['budget_cost_in_range', 'budget_created_at_present', 'budget_expiry_of_hold']) AS n
     LEFT JOIN pg_constraint AS c ON c.conname = n AND c.conrelid = to_regclass('public.cost_tracking')
     WHERE to_regclass('public.cost_tracking') IS NOT NULL AND c.convalidated IS NOT TRUE
     UNION ALL
     SELECT
-        'wrong', format('row security is forced on %s and hides rows from the functions, which fail', c.oid::regclass),
-        format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY, or give %I BYPASSRLS', c.oid::regclass, o.rolname)
+        'wrong', format('row security on %s hides rows from %I and so from the functions, which fail', c.oid::regclass, o.rolname),
+        CASE
+            WHEN pg_has_role(o.oid, c.relowner, 'USAGE') THEN format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
+            ELSE format('ALTER ROLE %I BYPASSRLS', o.rolname)
+        END
     FROM pg_class AS c
     INNER JOIN pg_proc AS p ON p.oid = to_regprocedure('budget._reading()')
     INNER JOIN pg_roles AS o ON p.proowner = o.oid
@@ -304,7 +392,7 @@ SELECT
         CASE WHEN t.oid IS NULL THEN 'is missing' ELSE 'is switched off' END
     ),
     CASE
-        WHEN t.oid IS NULL THEN 'Run the migrations again as one file: pgbudget sql | psql'
+        WHEN t.oid IS NULL THEN 'Run the migrations again as one file, which changes nothing else: pgbudget sql | psql "$DATABASE_URL"'
         ELSE format('ALTER TABLE public.cost_tracking ENABLE TRIGGER %I', n)
     END
 FROM unnest(ARRAY['budget_guard_hold', 'budget_adopt_hold']) AS n
@@ -318,11 +406,11 @@ CROSS JOIN LATERAL (
     VALUES
     (
         b.config_error IS NOT NULL, 'wrong', 'every reservation is refused: ' || b.config_error,
-        'pgbudget limits set emergency_kill=… with whatever else the limits are to be'
+        'Write them anew, all in one call: pgbudget limits set emergency_kill=AMOUNT and what else they are to be.'
     ),
     (
         cardinality(b.unknown_keys) > 0, 'note', 'nothing enforces: ' || array_to_string(b.unknown_keys, ', '),
-        'Look for a misspelt key in system_config.budget_limits.'
+        'Look for a misspelt key in system_config.budget_limits, and take it out of that JSON.'
     )
 ) AS s (applies, verdict, found, mend)
 WHERE s.applies;
@@ -336,9 +424,9 @@ WHERE b.frozen;
 SELECT
     CASE WHEN z.name IS NULL THEN 'wrong' ELSE 'info' END,
     format('the day is that of %s, and ends at %s UTC', b.timezone, to_char(b.resets_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
-    CASE WHEN z.name IS NULL THEN 'This server does not know the zone by that name: pgbudget limits set timezone=…' END
+    CASE WHEN z.name IS NULL THEN 'This server does not know the zone by that name. Give it one of pg_timezone_names: pgbudget limits set timezone=ZONE.' END
 FROM budget.status AS b
-LEFT JOIN pg_timezone_names AS z ON b.timezone = z.name;
+LEFT JOIN pg_timezone_names AS z ON lower(b.timezone) = lower(z.name);
 
 -- check: invariants
 SELECT
@@ -391,7 +479,7 @@ WHERE
 -- check: unlogged tables
 SELECT
     'wrong', format('%s is UNLOGGED: a crash empties it', c.oid::regclass),
-    format('ALTER TABLE %s SET LOGGED', c.oid::regclass)
+    format('While little goes on, for it writes the table anew: ALTER TABLE %s SET LOGGED', c.oid::regclass)
 FROM pg_class AS c
 WHERE
     c.relkind = 'r' AND c.relpersistence = 'u'

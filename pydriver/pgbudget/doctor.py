@@ -31,7 +31,9 @@ _CHECK = re.compile(r"^-- check: (?P<name>[^\n]+)\n(?P<query>.+?;)$", re.MULTILI
 _FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION (?P<name>[\w.]+)\(.*?\$function\$(?P<body>.*)\$function\$;", re.MULTILINE | re.DOTALL
 )
-_AGAIN = "Run the migrations again as one file, which changes nothing else: pgbudget sql{} | psql"
+_AGAIN_FILE = 'pgbudget sql{} | psql "$DATABASE_URL"'
+_AGAIN = f"Run the migrations again as one file, which changes nothing else: {_AGAIN_FILE}"
+_DROP_INDEX = f"""psql "$DATABASE_URL" -c 'DROP INDEX CONCURRENTLY public.{DAY_INDEX}'"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _checks(
     connection: psycopg.Connection[Any],
 ) -> Iterator[tuple[str, str, Callable[[], Iterable[Finding]]]]:
     """Each check: its name, the series that it is about, and how to look."""
-    yield "version", "core", lambda: _version(connection)
+    yield "version", "core", lambda: _version(connection, dsn)
     yield "clock", "core", lambda: _clock(connection)
     yield "connection", "core", lambda: _connection(connection)
     yield "yoyo's tables", "core", lambda: _bookkeeping(connection)
@@ -121,19 +123,27 @@ def _asked(connection: psycopg.Connection[Any], query: str) -> list[Finding]:
         return cursor.execute(named.encode()).fetchall()
 
 
-def _version(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+def _version(connection: psycopg.Connection[Any], dsn: str) -> Iterator[Finding]:
     if _value(connection, "SELECT to_regprocedure('budget.version()') IS NULL"):
-        yield Finding("wrong", "pgbudget is not installed in this database", "pgbudget migrate")
+        yield Finding("wrong", "pgbudget is not installed in this database", _forward(dsn))
         return
     found = str(_value(connection, "SELECT budget.version()"))
     theirs, ours = ([int(n) for n in re.findall(r"\d+", version)] for version in (found, REQUIRED_VERSION))
     if theirs < ours:
-        yield Finding("wrong", f"the database has {found}, behind this client's {REQUIRED_VERSION}", "pgbudget migrate")
+        yield Finding("wrong", f"the database has {found}, behind this client's {REQUIRED_VERSION}", _forward(dsn))
     elif theirs > ours:
-        mend = "pip install --upgrade pgbudget, to use what is new"
+        mend = "To use what is new: pip install --upgrade pgbudget"
         yield Finding("note", f"the database has {found}, ahead of this client's {REQUIRED_VERSION}", mend)
     else:
         yield Finding("info", f"{found}, on PostgreSQL {_value(connection, 'SHOW server_version')}")
+
+
+def _forward(dsn: str) -> str:
+    """How this version comes into the database: not by what is marked as applied and yet is not there."""
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        if not migrations.pending(dsn, "core"):
+            return _again("core")
+    return "pgbudget migrate"
 
 
 def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
@@ -181,7 +191,7 @@ def _is_installed(connection: psycopg.Connection[Any], series: str) -> bool:
 def _pending(connection: psycopg.Connection[Any], series: str) -> Iterator[Finding]:
     pending, mend = _unmarked(connection, series), f"pgbudget migrate --series {series}"
     if pending == migrations.names(series):  # and yet it is installed
-        yield Finding("note", "applied by other means, and not marked", f"{mend}, which changes nothing and marks them")
+        yield Finding("note", "applied by other means, and not marked", f"It changes nothing, and marks them: {mend}")
     elif pending:
         yield Finding("wrong", f"not applied: {', '.join(pending)}", mend)
 
@@ -247,8 +257,7 @@ def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         "SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass(%s) AND i.indisvalid)",
         f"public.{DAY_INDEX}",
     ):
-        mend = "Roll the last migrations back to before 0006.pgbudget_day_index, and migrate again."
-        yield Finding("wrong", f"the index {DAY_INDEX} is missing or invalid", mend)
+        yield Finding("wrong", f"the index {DAY_INDEX} is missing or invalid", _again("core"))
         return
     rows = int(
         cast(
@@ -262,7 +271,9 @@ def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         connection.execute("SET LOCAL enable_seqscan = off")
         usable = DAY_INDEX in _explained(connection)
     if not usable:
-        yield Finding("wrong", "the day's sum cannot use the index", f"REINDEX INDEX CONCURRENTLY public.{DAY_INDEX}")
+        yield Finding(
+            "wrong", f"the day's sum cannot use the index {DAY_INDEX}", f"{_DROP_INDEX} && {_AGAIN_FILE.format('')}"
+        )
     elif rows >= BIG_LEDGER_ROWS:
         yield Finding("note", f"the day's sum reads all {rows} rows", "ANALYZE public.cost_tracking")
     else:

@@ -46,7 +46,7 @@ def test_cores_function_in_their_place_is_found_and_mended(server: Server, dsn: 
     [(found, mend)] = wrong(dsn)
     assert found == "not as this version has them: budget._headroom"
     assert mend is not None
-    assert mend.endswith(": pgbudget sql --series budgets | psql")
+    assert mend.endswith(': pgbudget sql --series budgets | psql "$DATABASE_URL"')
     psql(server, dsn, *files("budgets"))
     assert refused_by(db) == "team"
     assert wrong(dsn) == []
@@ -60,7 +60,7 @@ def test_what_psql_alone_applied_is_whole(server: Server, empty_dsn: str) -> Non
     assert wrong(empty_dsn) == [
         (
             "applied by other means, and not marked",
-            f"pgbudget migrate --series {series}, which changes nothing and marks them",
+            f"It changes nothing, and marks them: pgbudget migrate --series {series}",
         )
         for series in ("core", "budgets")
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -16,11 +17,12 @@ from psycopg.conninfo import make_conninfo
 from pytest_postgresql import factories
 
 from pgbudget import Budget, migrations
+from pgbudget.embedded import Server
 from tests.cli.command import invoke, picture
 from tests.cli.states import NASTY
 from tests.cli.terminal import COLUMNS, run_on_terminal
-from tests.cli.test_doctor import Fault, troubles
 from tests.conftest import load_chain
+from tests.remedies import Fault, follow, mended, pasted, troubles
 from tests.rows import configure, one, spend
 
 Connection = psycopg.Connection[Any]
@@ -383,21 +385,18 @@ FAULTS = [
         "DROP TRIGGER budget_post_update ON public.cost_tracking",
         "wrong",
         "the trigger budget_post_update is missing",
-        mends_itself=False,
     ),
     Fault(
         "indexes of the balances",
         "DROP INDEX public.budget_expiry_idx",
         "wrong",
         "the index public.budget_expiry_idx is missing or invalid",
-        mends_itself=False,
     ),
     Fault(
         "indexes of the balances",
         "DROP INDEX budget.postings_balance_idx",
         "wrong",
         "the index budget.postings_balance_idx is missing or invalid",
-        mends_itself=False,
     ),
     Fault(
         "invariants",
@@ -409,13 +408,12 @@ FAULTS = [
     ),
     Fault(
         "slots",
-        """SELECT budget.set_budget('users', 5, 'user', p_slots => 2);
+        """SELECT budget.set_budget('-the user''s', 5, 'user', p_slots => 2);
            INSERT INTO public.cost_tracking (service_name, cost, metadata)
            SELECT 'svc', 1, jsonb_build_object('user', n) FROM generate_series(1, 100) AS n;
            SELECT budget.prune()""",
         "note",
-        "budget users has 2 slots for each of 100 members",
-        mends_itself=False,
+        "budget -the user's has 2 slots for each of 100 members",
     ),
 ]
 
@@ -425,19 +423,16 @@ def test_a_healthy_database_gives_nothing_to_say(busy: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.says}")
-def test_a_fault_is_found_and_its_mend_ends_it(dsn: str, db: Connection, fault: Fault) -> None:
-    db.execute(fault.offence.encode())
-    [(check, verdict, _, mend)] = [trouble for trouble in troubles(dsn) if fault.says in trouble[2]]
-    assert (check, verdict) == (fault.check, fault.verdict)
-    assert mend
-    if fault.mends_itself:
-        db.execute(mend.encode())
-        assert troubles(dsn) == []
+def test_a_fault_is_found_and_its_mend_ends_it(
+    server: Server, dsn: str, db: Connection, app_role: str, fault: Fault
+) -> None:
+    mended(server, dsn, db, fault)
+    assert troubles(dsn) == []
 
 
 @pytest.fixture
 def old_snapshot(dsn: str, db: Connection) -> Iterator[None]:
-    with psycopg.connect(dsn, application_name="a report") as reporting:
+    with suppress(psycopg.errors.AdminShutdown), psycopg.connect(dsn, application_name="a report") as reporting:
         reporting.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reporting.execute("SELECT 1")
         db.execute(
@@ -451,12 +446,12 @@ def old_snapshot(dsn: str, db: Connection) -> Iterator[None]:
         yield
 
 
-def test_an_old_snapshot_is_found(dsn: str, db: Connection, old_snapshot: None) -> None:
+def test_an_old_snapshot_is_found(server: Server, dsn: str, old_snapshot: None) -> None:
     [(check, verdict, found, mend)] = troubles(dsn)
     assert (check, verdict) == ("old snapshots", "note")
     assert "(a report) keeps a snapshot" in found
-    assert mend
-    assert "pg_terminate_backend" in mend
+    follow(server, dsn, pasted(mend or "") or "")
+    assert troubles(dsn) == []
 
 
 def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> None:
@@ -473,4 +468,4 @@ def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> 
 def test_a_table_that_is_gone_comes_with_the_files_of_the_series(dsn: str, db: Connection) -> None:
     db.execute("DROP TABLE budget.postings")
     mends = {check: mend or "" for check, _, found, mend in troubles(dsn) if "cannot be asked" in found}
-    assert mends["postings"].endswith(": pgbudget sql --series budgets | psql")
+    assert mends["postings"].endswith(': pgbudget sql --series budgets | psql "$DATABASE_URL"')

@@ -1,54 +1,35 @@
 """`pgbudget doctor`: nothing to say of a healthy database, and of each fault what it is and how to mend it.
 
-Each mend that is a statement is made, and ends the fault.
+Each mend is followed, and ends the fault while a caller goes on.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgbudget import Budget, doctor, migrations
 from pgbudget.embedded import Server
 from tests.cli.command import invoke
-from tests.migration.support import psql
+from tests.remedies import Connection, Fault, examined, follow, mended, pasted, troubles
 from tests.rows import spend
 from tests.series import SERIES
 
-Connection = psycopg.Connection[Any]
 LEDGER = "public.cost_tracking"
-ROLES = ("doctors_app", "anon", "Doctor's Owner")
-
-
-def examined(dsn: str) -> dict[str, Any]:
-    """The checks by their names. What the server of the tests leaves out to be fast is not held against it."""
-    checks = json.loads(invoke("doctor", "--json", dsn=dsn).out)["checks"]
-    return {check["name"]: check for check in checks if check["name"] != "server"}
-
-
-def troubles(dsn: str) -> list[tuple[str, str, str, str | None]]:
-    """The check, verdict, what was found and the mend, of all that is not well."""
-    return [
-        (name, finding["verdict"], finding["found"], finding["mend"])
-        for name, check in examined(dsn).items()
-        for finding in check["findings"]
-        if finding["verdict"] != "info"
-    ]
+ROLES = ("My App", "anon", "Doctor's Owner")
 
 
 @pytest.fixture
-def roles(db: Connection) -> Any:
+def roles(db: Connection, app_role: str) -> Any:
     """Roles that others may have in their cluster."""
     for role in ROLES:
-        db.execute(f'CREATE ROLE "{role}" NOLOGIN'.encode())
+        db.execute(f'CREATE ROLE "{role}" LOGIN'.encode())
     yield
     for role in ROLES:
         db.execute(f'REASSIGN OWNED BY "{role}" TO postgres; DROP OWNED BY "{role}"; DROP ROLE "{role}"'.encode())
@@ -62,17 +43,6 @@ def test_a_healthy_database_gives_nothing_to_say(dsn: str, db: Connection) -> No
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].startswith("all is well")
     assert {check["verdict"] for check in examined(dsn).values()} == {"ok"}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A check, the statement that gives it something to say, the verdict, what it says; `mend` does not end it."""
-
-    check: str
-    offence: str
-    verdict: str
-    says: str
-    mends_itself: bool = True
 
 
 FAULTS = [
@@ -91,15 +61,18 @@ FAULTS = [
     ),
     Fault(
         "who may call",
-        "GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO doctors_app",
+        'GRANT EXECUTE ON FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) TO "My App"; '
+        'GRANT USAGE ON SCHEMA budget TO "My App"',
         "note",
-        "doctors_app may call budget.reserve",
+        '"My App" may call budget.reserve',
+        caller="My App",
+        calls="SELECT budget.reserve(0.001, 'svc')",
     ),
     Fault(
         "who else may write the tables",
-        f"GRANT INSERT, DELETE ON {LEDGER} TO doctors_app",
+        f'GRANT INSERT, DELETE ON {LEDGER} TO "My App"',
         "note",
-        f"doctors_app may DELETE, INSERT {LEDGER}",
+        f'"My App" may DELETE, INSERT {LEDGER}',
     ),
     Fault(
         "who else may write the tables",
@@ -130,7 +103,6 @@ FAULTS = [
         f"""ALTER TABLE {LEDGER} OWNER TO "Doctor's Owner" """,
         "wrong",
         """ more) belongs to postgres, and the ledger to "Doctor's Owner\"""",
-        mends_itself=False,
     ),
     Fault(
         "tables",
@@ -144,7 +116,6 @@ FAULTS = [
         f"ALTER TABLE {LEDGER} DROP CONSTRAINT budget_cost_in_range",
         "wrong",
         "the constraint budget_cost_in_range is missing",
-        mends_itself=False,
     ),
     Fault("unlogged tables", f"ALTER TABLE {LEDGER} SET UNLOGGED", "wrong", "cost_tracking is UNLOGGED"),
     Fault(
@@ -152,7 +123,6 @@ FAULTS = [
         "DROP TABLE public.proposer_configs",
         "wrong",
         "public.proposer_configs is missing",
-        mends_itself=False,
     ),
     Fault(
         "triggers",
@@ -165,28 +135,26 @@ FAULTS = [
         f"DROP TRIGGER budget_adopt_hold ON {LEDGER}",
         "wrong",
         "the trigger budget_adopt_hold is missing",
-        mends_itself=False,
     ),
     Fault(
         "limits",
         "UPDATE public.system_config SET value = '{}' WHERE key = 'budget_limits'",
         "wrong",
         "every reservation is refused: emergency_kill is missing",
-        mends_itself=False,
+        by_hand="pgbudget limits set emergency_kill=8",
     ),
     Fault(
         "limits",
         """SELECT budget.set_limits('{"emergancy_kill": 8}')""",
         "note",
         "nothing enforces: emergancy_kill",
-        mends_itself=False,
+        by_hand="""UPDATE public.system_config SET value = '{"emergency_kill": 8}' WHERE key = 'budget_limits'""",
     ),
     Fault(
         "freeze",
         "SELECT budget.freeze('ask ada')",
         "wrong",
         "frozen, every reservation is refused: ask ada",
-        mends_itself=False,
     ),
     Fault(
         "invariants",
@@ -196,21 +164,19 @@ FAULTS = [
             RESET session_replication_role""",
         "wrong",
         "a cancelled hold costs nothing (1 times, as in ",
-        mends_itself=False,
+        by_hand="DELETE FROM public.cost_tracking WHERE metadata ->> 'type' = 'cancelled'",
     ),
     Fault(
         "lapsed holds",
         "SELECT budget.reserve(1, 'svc', p_ttl => '1 microsecond')",
         "note",
         "1 holds have lapsed and are not marked",
-        mends_itself=False,
     ),
     Fault(
         "index of the day",
         "DROP INDEX public.budget_day_idx",
         "wrong",
         "the index budget_day_idx is missing or invalid",
-        mends_itself=False,
     ),
     Fault(
         "functions' bodies",
@@ -218,14 +184,12 @@ FAULTS = [
         "SET search_path = pg_catalog, pg_temp AS $$ SELECT '1.0' $$",
         "wrong",
         "not as this version has them: budget.version",
-        mends_itself=False,
     ),
     Fault(
         "functions' bodies",
         "DROP FUNCTION budget.detect_hard_stop(text)",
         "wrong",
         "missing: budget.detect_hard_stop",
-        mends_itself=False,
     ),
     Fault(
         "functions' bodies",
@@ -233,55 +197,40 @@ FAULTS = [
         "REVOKE ALL ON FUNCTION budget._extra() FROM PUBLIC",
         "note",
         "none of this version's: budget._extra",
-        mends_itself=False,
+        by_hand="DROP FUNCTION budget._extra()",
     ),
     Fault(
         "invariants",
         "DROP VIEW budget.invariants",
         "wrong",
         'it cannot be asked: relation "budget.invariants" does not exist',
-        mends_itself=False,
     ),
     Fault(
         "migrations of core",
         "DELETE FROM _yoyo_migration WHERE migration_id LIKE '0007%'",
         "wrong",
         "not applied: 0007.pgbudget_open_holds",
-        mends_itself=False,
     ),
     Fault(
         f"migrations of {SERIES}",
         f"DELETE FROM _yoyo_migration WHERE migration_id = ANY ('{{{','.join(migrations.names(SERIES))}}}')",
         "note",
         "applied by other means, and not marked",
-        mends_itself=False,
     ),
     Fault(
         "version",
         "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '0.9' $$",
         "wrong",
         "the database has 0.9, behind this client's",
-        mends_itself=False,
-    ),
-    Fault(
-        "version",
-        "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '9.1' $$",
-        "note",
-        "the database has 9.1, ahead of this client's",
-        mends_itself=False,
     ),
 ]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.says}")
-def test_a_fault_is_found_and_its_mend_ends_it(dsn: str, db: Connection, roles: None, fault: Fault) -> None:
-    db.execute(fault.offence.encode())
-    [(check, verdict, _, mend)] = [trouble for trouble in troubles(dsn) if fault.says in trouble[2]]
-    assert (check, verdict) == (fault.check, fault.verdict)
-    assert mend
-    if fault.mends_itself:
-        db.execute(mend.removeprefix("If it need not: ").encode())
-        assert [trouble for trouble in troubles(dsn) if trouble[0] == check] == []
+def test_a_fault_is_found_and_its_mend_ends_it(
+    server: Server, dsn: str, db: Connection, roles: None, fault: Fault
+) -> None:
+    mended(server, dsn, db, fault)
 
 
 @pytest.mark.parametrize(
@@ -292,21 +241,21 @@ def test_a_fault_is_found_and_its_mend_ends_it(dsn: str, db: Connection, roles: 
         "DELETE FROM _yoyo_migration",
     ],
 )
-def test_a_mend_that_is_a_command_ends_the_fault(
-    server: Server, dsn: str, db: Connection, tmp_path: Path, offence: str
-) -> None:
+def test_a_mend_that_is_a_command_ends_the_fault(server: Server, dsn: str, db: Connection, offence: str) -> None:
     """In a database with a series beside core, too, whose functions those of core must not replace."""
     db.execute(offence.encode())
-    mends = [mend or "" for *_, mend in troubles(dsn)]
-    commands = [command for mend in mends for command in re.findall(r"pgbudget ((?:sql|migrate)[a-z -]*)", mend)]
-    assert len(commands) == len(mends) > 0
-    for command in commands:
-        done = invoke(*command.split(), dsn=dsn)
-        assert done.code == 0
-        if command.startswith("sql"):
-            (tmp_path / "pgbudget.sql").write_text(done.out)
-            psql(server, dsn, tmp_path / "pgbudget.sql")
+    found = troubles(dsn)
+    assert found
+    for *_, mend in found:
+        follow(server, dsn, pasted(mend or "") or "")
     assert troubles(dsn) == []
+
+
+def test_a_newer_database_is_no_fault(dsn: str, db: Connection) -> None:
+    db.execute("CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql AS $$ SELECT '9.1' $$")
+    [(verdict, found, mend)] = [trouble[1:] for trouble in troubles(dsn) if trouble[0] == "version"]
+    assert (verdict, pasted(mend or "")) == ("note", "pip install --upgrade pgbudget")
+    assert found.startswith("the database has 9.1, ahead of this client's")
 
 
 def test_what_is_wrong_comes_last_and_is_the_exit_code(dsn: str, db: Connection) -> None:
@@ -334,7 +283,7 @@ def test_forced_row_security_is_why_nothing_works(dsn: str, db: Connection, role
     assert [check for check, verdict, *_ in troubles(dsn) if verdict == "wrong"] == []
     db.execute(f"ALTER TABLE {LEDGER} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY".encode())
     wrong = {check: says for check, verdict, says, _ in troubles(dsn) if verdict == "wrong"}
-    assert wrong["tables"].startswith(f"row security is forced on {LEDGER}")
+    assert wrong["tables"].startswith(f"row security on {LEDGER} hides rows from")
 
 
 def test_a_database_without_pgbudget_is_told_to_migrate(empty_dsn: str) -> None:

@@ -206,12 +206,18 @@ BEGIN
     IF v_widening IS NOT NULL THEN
         EXECUTE 'ALTER TABLE public.cost_tracking ' || v_widening;
     END IF;
-    IF NOT EXISTS (
-        SELECT
+    -- All of them, where one was dropped since: this file may run again to mend that.
+    IF 3 > (
+        SELECT count(*)
         FROM pg_constraint AS c
-        WHERE c.conrelid = 'public.cost_tracking'::regclass AND c.conname = 'budget_cost_in_range'
+        WHERE
+            c.conrelid = 'public.cost_tracking'::regclass
+            AND c.conname IN ('budget_cost_in_range', 'budget_created_at_present', 'budget_expiry_of_hold')
     ) THEN
         ALTER TABLE public.cost_tracking
+            DROP CONSTRAINT IF EXISTS budget_cost_in_range,
+            DROP CONSTRAINT IF EXISTS budget_created_at_present,
+            DROP CONSTRAINT IF EXISTS budget_expiry_of_hold,
             ADD CONSTRAINT budget_cost_in_range CHECK (cost >= 0 AND cost < 1e15) NOT VALID,
             ADD CONSTRAINT budget_created_at_present CHECK (created_at IS NOT NULL) NOT VALID,
             ADD CONSTRAINT budget_expiry_of_hold CHECK (
