@@ -4,7 +4,8 @@
 --
 -- A mend is prose, which ends with a full stop, or what can be pasted: SQL, or a command line, behind at most one clause
 -- that ends with ': '. What is pasted takes nothing from a caller that he needs: who loses a right has another first, in
--- one transaction. docs/operations.md lists them all; tests/docs/test_doctor_page.py says how it is made.
+-- one transaction. docs/operations.md lists them: DOCS_REFRESH=1 pytest tests/docs/test_doctor_page.py. Where they are put
+-- together from so many pieces that they cannot be read from here, lines `-- mends: …` say them.
 
 -- check: server
 SELECT s.verdict, s.found, s.mend
@@ -40,6 +41,9 @@ FROM (
 WHERE s.applies;
 
 -- check: who may call
+-- mends: BEGIN; GRANT budget_caller TO …; REVOKE ALL ON FUNCTION … FROM …; COMMIT
+-- mends: Grant budget_caller to each role that calls by it, then: REVOKE ALL ON FUNCTION … FROM PUBLIC
+-- mends: pgbudget migrate
 WITH held (role, member) AS (
     SELECT g.rolname, m.rolname
     FROM pg_roles AS g
@@ -167,6 +171,7 @@ FROM unnest(ARRAY['budget_caller', 'budget_admin', 'budget_reader']) AS r
 WHERE to_regrole(r) IS NULL;
 
 -- check: who else may write the tables
+-- mends: If it need not: REVOKE … ON … FROM …
 WITH granted AS (
     SELECT c.oid, c.relowner, '' AS columns, a.privilege_type, a.grantee, a.grantor
     FROM pg_class AS c, aclexplode(c.relacl) AS a
@@ -369,6 +374,13 @@ FROM (
     WHERE to_regclass('public.cost_tracking') IS NOT NULL AND c.convalidated IS NOT TRUE
     UNION ALL
     SELECT
+
+        'wrong', 'cost_tracking is UNLOGGED: a crash empties it',
+        'ALTER TABLE public.cost_tracking SET LOGGED'
+    FROM pg_class AS c
+    WHERE c.oid = to_regclass('public.cost_tracking') AND c.relpersistence <> 'p'
+    UNION ALL
+    SELECT
         'wrong', format('row security on %s hides rows from %I and so from the functions, which fail', c.oid::regclass, o.rolname),
         CASE
             WHEN pg_has_role(o.oid, c.relowner, 'USAGE') THEN format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
@@ -546,3 +558,59 @@ SELECT
 FROM noted AS n
 LEFT JOIN public.system_config AS c ON c.key = 'budget_limits'
 WHERE n.value IS DISTINCT FROM c.value;
+
+-- check: autovacuum
+WITH ledger AS (
+    SELECT
+        c.oid, t.n_dead_tup AS dead, greatest(t.last_vacuum, t.last_autovacuum) AS vacuumed,
+        least(
+            coalesce(o.own ->> 'autovacuum_vacuum_threshold', current_setting('autovacuum_vacuum_threshold'))::numeric
+            + coalesce(o.own ->> 'autovacuum_vacuum_scale_factor', current_setting('autovacuum_vacuum_scale_factor'))::numeric
+            * greatest(c.reltuples, 0)::numeric,
+            -- From PostgreSQL 18 on; -1 is none.
+            nullif(
+                coalesce(
+                    o.own ->> 'autovacuum_vacuum_max_threshold', current_setting('autovacuum_vacuum_max_threshold', true)
+                )::numeric, -1
+            )
+        ) AS threshold,
+        coalesce((o.own ->> 'autovacuum_enabled')::boolean, true) AS is_wanted,
+        current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean AS is_on
+    FROM pg_class AS c
+    INNER JOIN pg_stat_all_tables AS t ON c.oid = t.relid
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_object_agg(r.option_name, r.option_value), '{}') AS own
+        FROM pg_options_to_table(c.reloptions) AS r
+    ) AS o
+    WHERE c.oid = to_regclass('public.cost_tracking')
+)
+
+SELECT
+    'note', format('autovacuum is switched off for %s', l.oid::regclass),
+    format('ALTER TABLE %s RESET (autovacuum_enabled)', l.oid::regclass)
+FROM ledger AS l
+WHERE NOT l.is_wanted
+UNION ALL
+SELECT
+    'note',
+    format(
+        '%s dead rows in %s wait for autovacuum, which comes at %s; last vacuumed: %s%s', l.dead, l.oid::regclass,
+        round(l.threshold), coalesce(l.vacuumed::timestamp(0)::text, 'never'),
+        (
+            SELECT '; at this moment kept off by ' || string_agg(DISTINCT coalesce('session ' || k.pid, 'a prepared transaction'), ', ')
+            FROM pg_locks AS k
+            WHERE
+                k.relation = l.oid AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                AND k.mode IN (
+                    'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
+                )
+        )
+    ),
+    format(
+        'Have callers use budget.reserve_advisory, whose lock autovacuum can share, or shorten what holds locks so long; '
+        'and once, while little goes on: VACUUM (ANALYZE) %s', l.oid::regclass
+    )
+FROM ledger AS l
+WHERE
+    l.is_wanted AND l.is_on AND l.dead >= 1000 AND l.dead >= 2 * l.threshold
+    AND coalesce(l.vacuumed, '-infinity') < clock_timestamp() - interval '10 minutes';

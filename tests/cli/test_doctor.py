@@ -179,6 +179,18 @@ FAULTS = [
         "the index budget_day_idx is missing or invalid",
     ),
     Fault(
+        "index of the day",
+        "DROP INDEX public.budget_day_idx; CREATE INDEX budget_day_idx ON public.cost_tracking (service_name)",
+        "wrong",
+        "the day's sum cannot use the index budget_day_idx",
+    ),
+    Fault(
+        "autovacuum",
+        f"ALTER TABLE {LEDGER} SET (autovacuum_enabled = false)",
+        "note",
+        "autovacuum is switched off for public.cost_tracking",
+    ),
+    Fault(
         "functions' bodies",
         "CREATE OR REPLACE FUNCTION budget.version() RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER "
         "SET search_path = pg_catalog, pg_temp AS $$ SELECT '1.0' $$",
