@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 import threading
@@ -79,7 +78,7 @@ def follow(server: Server, dsn: str, remedy: str) -> None:
         command, remedy = ["bash", "-eu", "-o", "pipefail"], f"export PSQLRC=/dev/null\n{remedy}"
     done = subprocess.run(command, input=f"{remedy}\n;\n" if command[0] == "psql" else remedy, env=env,
                           capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, ""), shlex.join(command)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
 @contextmanager
@@ -111,7 +110,8 @@ def caller(dsn: str, role: str, calls: str) -> Iterator[None]:
         finally:
             stop.set()
             thread.join()
-        assert call() is None
+        at_last = call()
+        assert at_last is None, at_last
         assert errors[0] or not any(errors), errors
 
 

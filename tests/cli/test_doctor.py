@@ -285,6 +285,14 @@ def test_what_is_wrong_comes_last_and_is_the_exit_code(dsn: str, db: Connection)
     assert json.loads(invoke("doctor", "--json", dsn=dsn).out)["healthy"] is False
 
 
+def test_what_is_to_be_pasted_stays_in_one_piece(dsn: str, db: Connection, roles: None) -> None:
+    db.execute('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA budget TO "My App"')
+    [mend] = [mend for check, *_, mend in troubles(dsn) if check == "who may call"]
+    assert mend
+    assert len(mend) > 80
+    assert f"    {mend}" in invoke("doctor", dsn=dsn, width=40).out.splitlines()
+
+
 def test_forced_row_security_is_why_nothing_works(dsn: str, db: Connection, roles: None) -> None:
     """As on a platform whose owner of the tables is no superuser."""
     tables = ("cost_tracking", "escalations", "system_config", "proposer_configs", "work_orders")

@@ -60,9 +60,11 @@ def _show(console: Console, check: Check) -> None:
     for finding in check.findings:
         mark, style = _MARKS.get(finding.verdict, (" ", "dim"))
         lines = [(line, style if mark == " " else "") for line in _wrapped(finding.found, console.width)]
-        lines += [(line, "cyan") for line in _wrapped(finding.mend or "", console.width)]
+        # What is to be pasted stays one line, which a terminal wraps by itself: a name or a command may have spaces.
+        mend = finding.mend or ""
+        lines += [(line, "cyan") for line in (_wrapped(mend, console.width) if mend[-1:] in ("", ".") else [mend])]
         for number, line in enumerate(lines):
-            console.print(Text.assemble("  ", (" " if number else mark, style), " ", line))
+            console.print(Text.assemble("  ", (" " if number else mark, style), " ", line), soft_wrap=True)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
