@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from pgbudget import Budget, doctor, migrations
 from pgbudget.embedded import Server
 from tests.cli.command import invoke
-from tests.remedies import Connection, Fault, examined, follow, mended, pasted, troubles
+from tests.remedies import Connection, Fault, caller, examined, follow, mended, pasted, troubles
 from tests.rows import spend
 from tests.series import SERIES
 
@@ -116,6 +116,12 @@ FAULTS = [
         f"ALTER TABLE {LEDGER} DROP CONSTRAINT budget_cost_in_range",
         "wrong",
         "the constraint budget_cost_in_range is missing",
+    ),
+    Fault(
+        "tables",
+        f"ALTER TABLE {LEDGER} DROP CONSTRAINT budget_expiry_of_hold",
+        "wrong",
+        "the constraint budget_expiry_of_hold is missing",
     ),
     Fault("unlogged tables", f"ALTER TABLE {LEDGER} SET UNLOGGED", "wrong", "cost_tracking is UNLOGGED"),
     Fault(
@@ -293,7 +299,9 @@ def test_what_is_to_be_pasted_stays_in_one_piece(dsn: str, db: Connection, roles
     assert f"    {mend}" in invoke("doctor", dsn=dsn, width=40).out.splitlines()
 
 
-def test_forced_row_security_is_why_nothing_works(dsn: str, db: Connection, roles: None) -> None:
+def test_forced_row_security_is_why_nothing_works(
+    server: Server, dsn: str, db: Connection, app_role: str, roles: None
+) -> None:
     """As on a platform whose owner of the tables is no superuser."""
     tables = ("cost_tracking", "escalations", "system_config", "proposer_configs", "work_orders")
     owner = '''"Doctor's Owner"'''
@@ -302,8 +310,17 @@ def test_forced_row_security_is_why_nothing_works(dsn: str, db: Connection, role
     db.execute("SET pgbudget.accept_owner = on; SELECT budget._hand_over()")
     assert [check for check, verdict, *_ in troubles(dsn) if verdict == "wrong"] == []
     db.execute(f"ALTER TABLE {LEDGER} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY".encode())
-    wrong = {check: says for check, verdict, says, _ in troubles(dsn) if verdict == "wrong"}
-    assert wrong["tables"].startswith(f"row security on {LEDGER} hides rows from")
+    for owned_by, remedy in (
+        (owner, f"ALTER TABLE {LEDGER} NO FORCE ROW LEVEL SECURITY"),
+        ("postgres", f"ALTER ROLE {owner} BYPASSRLS"),
+    ):
+        db.execute(f"ALTER TABLE {LEDGER} OWNER TO {owned_by}; GRANT ALL ON {LEDGER} TO {owner}".encode())
+        [(says, mend)] = [trouble[2:] for trouble in troubles(dsn) if trouble[:2] == ("tables", "wrong")]
+        assert says.startswith(f"row security on {LEDGER} hides rows from {owner}")
+        assert mend == remedy
+        with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
+            follow(server, dsn, mend)
+        assert examined(dsn)["tables"]["verdict"] == "ok"
 
 
 def test_a_database_without_pgbudget_is_told_to_migrate(empty_dsn: str) -> None:
@@ -316,6 +333,17 @@ def test_a_database_without_pgbudget_is_told_to_migrate(empty_dsn: str) -> None:
         "",
         "wrong: version",
     ]
+
+
+def test_a_schema_that_somebody_dropped_comes_again(server: Server, dsn: str, db: Connection, app_role: str) -> None:
+    """Its migrations are marked as applied all the same, so that migrate would have nothing to do."""
+    db.execute("DROP SCHEMA budget CASCADE")
+    while found := [mend or "" for _, verdict, _, mend in troubles(dsn) if verdict == "wrong"]:
+        remedy = pasted(found[0]) or ""
+        assert remedy.startswith("pgbudget sql")
+        follow(server, dsn, remedy)
+    with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
+        pass
 
 
 def test_a_database_that_is_not_there_is_an_error() -> None:
