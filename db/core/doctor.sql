@@ -20,17 +20,11 @@ FROM (
         'PostgreSQL ' || current_setting('server_version'), 'pgbudget needs PostgreSQL 15 or newer.'
     ),
     (
-        current_setting('default_transaction_isolation') <> 'read committed', 'wrong',
-        'transactions of this role begin as ' || current_setting('default_transaction_isolation')
+        current_setting('default_transaction_isolation') <> 'read committed'
+        AND (SELECT g.source FROM pg_settings AS g WHERE g.name = 'default_transaction_isolation') = 'client', 'wrong',
+        'this connection begins as ' || current_setting('default_transaction_isolation')
         || ', in which every reservation is refused with PB001',
-        CASE
-            WHEN (SELECT g.source FROM pg_settings AS g WHERE g.name = 'default_transaction_isolation') = 'client'
-                THEN 'The connection itself asks for it: look at its options, PGOPTIONS and the driver.'
-            ELSE format(
-                'ALTER ROLE %I IN DATABASE %I SET default_transaction_isolation = ''read committed''',
-                current_user, current_database()
-            )
-        END
+        'It asks for that itself: look at its options, at PGOPTIONS and at the driver of whoever calls like this.'
     ),
     (
         current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off', 'note',
@@ -38,7 +32,38 @@ FROM (
         'Turn both on in postgresql.conf, and reload it.'
     )
 ) AS s (applies, verdict, found, mend)
-WHERE s.applies;
+WHERE s.applies
+UNION ALL
+SELECT
+    'wrong', format('transactions of %s begin with %s = %s, and then %s', d.whose, d.name, d.value, d.what),
+    format('If nothing else of its needs that: ALTER %s RESET %s', d.whose, d.name)
+FROM (
+    SELECT
+        CASE
+            WHEN s.setrole = 0 THEN format('DATABASE %I', current_database())
+            WHEN s.setdatabase = 0 THEN format('ROLE %s', s.setrole::regrole)
+            ELSE format('ROLE %s IN DATABASE %I', s.setrole::regrole, current_database())
+        END AS whose,
+        split_part(o.setting, '=', 1) AS name,
+        substr(o.setting, strpos(o.setting, '=') + 1) AS value,
+        CASE
+            WHEN o.setting LIKE '%isolation=%' THEN 'every reservation is refused with PB001'
+            ELSE 'every call that writes is refused with 25006'
+        END AS what
+    FROM pg_db_role_setting AS s
+    CROSS JOIN unnest(s.setconfig) AS o (setting)
+    WHERE
+        s.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
+        AND (
+            s.setrole = 0
+            OR pg_has_role(s.setrole, to_regrole('budget_caller'), 'MEMBER')
+            OR pg_has_role(s.setrole, to_regrole('budget_admin'), 'MEMBER')
+        )
+        AND (
+            o.setting ~ '^default_transaction_isolation=(?!read committed$)'
+            OR o.setting ~* '^default_transaction_read_only=(on|true|yes|1|t|y)$'
+        )
+) AS d;
 
 -- check: who may call
 -- mends: BEGIN; GRANT budget_caller TO …; REVOKE ALL ON FUNCTION … FROM …; COMMIT

@@ -11,7 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgbudget import Budget, doctor, migrations
@@ -354,7 +356,33 @@ def test_sessions_that_begin_repeatable_read_are_refused_everything(dsn: str) ->
     odd = make_conninfo(dsn, options=r"-cdefault_transaction_isolation=repeatable\ read")
     done = invoke("doctor", dsn=odd)
     assert done.code == 1
-    assert "begin as repeatable read" in done.out.replace("\n   ", "")
+    assert "begins as repeatable read" in done.out.replace("\n   ", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("default_transaction_isolation", "repeatable read"), ("default_transaction_read_only", "on")]
+)
+@pytest.mark.parametrize("whose", ["DATABASE {}", "ROLE app", "ROLE app IN DATABASE {}"])
+def test_settings_with_which_callers_are_refused(
+    *, server: Server, dsn: str, db: Connection, app_role: str, whose: str, name: str, value: str
+) -> None:
+    """Of a database, or of a role that calls, whoever asks; one that never calls may have what it likes."""
+    db.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
+    whose = whose.format(sql.Identifier(db.info.dbname).as_string(db))
+    db.execute(f"ALTER {whose} SET {name} = '{value}'".encode())
+    found = {
+        finding["found"]: finding["mend"]
+        for check in json.loads(invoke("doctor", "--json", dsn=dsn).out)["checks"]
+        for finding in check["findings"]
+        if check["name"] == "server" and finding["verdict"] == "wrong"
+    }
+    [(says, mend)] = found.items()
+    assert says.startswith(f"transactions of {whose.replace(chr(34), '')} begin with {name} = {value}")
+    with psycopg.connect(dsn, user=app_role, autocommit=True) as app, pytest.raises(psycopg.Error):
+        app.execute("SELECT budget.reserve(1, 'svc')")
+    follow(server, dsn, pasted(mend) or "")
+    with caller(dsn, app_role, "SELECT budget.reserve(0.001, 'svc')"):
+        db.execute("ALTER ROLE postgres RESET default_transaction_read_only")
 
 
 def test_a_role_that_may_not_look_is_told_so(dsn: str, app_role: str) -> None:

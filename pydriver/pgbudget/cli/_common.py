@@ -42,7 +42,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _URI, _QUOTE = re.compile(r"postgres(?:ql)?://(?P<rest>.*)", re.DOTALL), re.compile("[\"'«»„“”‚‘’「」『』]")  # noqa: RUF001
 _ESCAPES = "an @ in a user's name or password is written %40, a / %2F, a : %3A, a % %25"
-_MIGRATION = re.compile(r"\d{4}\.\w+: ")
+_MIGRATION = re.compile(r"\d{4}\.\w+: |permission denied for (table _?yoyo_|schema public)")
 _MIGRATE = (
     "Who migrates owns the application's tables, may create in the database, and may create roles. "
     "pgbudget migrate --plan says what somebody else has to run first."
