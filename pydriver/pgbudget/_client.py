@@ -22,7 +22,6 @@ from pgbudget import _wire
 from pgbudget._arguments import Metadata, Money, money
 from pgbudget._both import entered, ready
 from pgbudget._functions import Call, Functions
-from pgbudget._loading import load_anything
 from pgbudget.errors import DatabaseBehind, InTransaction, translated
 from pgbudget.results import Event
 

@@ -80,7 +80,7 @@ def _checks(
     connection: psycopg.Connection[Any],
 ) -> Iterator[tuple[str, str, Callable[[], Iterable[Finding]]]]:
     """Each check: its name, the series that it is about, and how to look."""
-    yield "version", "core", lambda: _version(connection, dsn)
+    yield "version", "core", lambda: _version(connection)
     yield "clock", "core", lambda: _clock(connection)
     yield "connection", "core", lambda: _connection(connection)
     yield "yoyo's tables", "core", lambda: _bookkeeping(connection)
@@ -125,14 +125,16 @@ def _asked(connection: psycopg.Connection[Any], query: str) -> list[Finding]:
         return cursor.execute(named.encode()).fetchall()
 
 
-def _version(connection: psycopg.Connection[Any], dsn: str) -> Iterator[Finding]:
+def _version(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     if _value(connection, "SELECT to_regprocedure('budget.version()') IS NULL"):
-        yield Finding("wrong", "pgbudget is not installed in this database", _forward(dsn))
+        yield Finding("wrong", "pgbudget is not installed in this database", _forward(connection))
         return
     found = str(_value(connection, "SELECT budget.version()"))
     theirs, ours = ([int(n) for n in re.findall(r"\d+", version)] for version in (found, REQUIRED_VERSION))
     if theirs < ours:
-        yield Finding("wrong", f"the database has {found}, behind this client's {REQUIRED_VERSION}", _forward(dsn))
+        yield Finding(
+            "wrong", f"the database has {found}, behind this client's {REQUIRED_VERSION}", _forward(connection)
+        )
     elif theirs > ours:
         mend = "To use what is new: pip install --upgrade pgbudget"
         yield Finding("note", f"the database has {found}, ahead of this client's {REQUIRED_VERSION}", mend)
@@ -140,10 +142,10 @@ def _version(connection: psycopg.Connection[Any], dsn: str) -> Iterator[Finding]
         yield Finding("info", f"{found}, on PostgreSQL {_value(connection, 'SHOW server_version')}")
 
 
-def _forward(dsn: str) -> str:
+def _forward(connection: psycopg.Connection[Any]) -> str:
     """How this version comes into the database: not by what is marked as applied and yet is not there."""
-    with suppress(psycopg.errors.InsufficientPrivilege):
-        if not migrations.pending(dsn, "core"):
+    with suppress(psycopg.errors.InsufficientPrivilege, BudgetError):
+        if not _unmarked(connection, "core"):
             return _again("core")
     return "pgbudget migrate"
 

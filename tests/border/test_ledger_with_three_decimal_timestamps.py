@@ -10,10 +10,10 @@ import pytest
 from pgbudget.embedded import Server
 from pgbudget.plan import plan
 from tests import chain
-from tests.cli.test_doctor import troubles
 from tests.clock import Clock
 from tests.migration.support import one, psql, session
 from tests.pgtap import throws_ok
+from tests.remedies import troubles
 from tests.rows import Connection, call, rows, total
 
 LEDGER = """

@@ -10,8 +10,9 @@ from psycopg.types.json import Jsonb
 
 from pgbudget.embedded import Server
 from tests import chain
-from tests.cli.test_doctor import troubles
-from tests.migration.support import session, wait_until
+from tests.migration.support import session
+from tests.race import until
+from tests.remedies import troubles
 from tests.rows import call, ledger_size, reserve, rows
 
 LACKS = """
@@ -70,7 +71,7 @@ def test_a_subscription_that_writes_the_ledger_is_told_of() -> None:
                 f"CREATE SUBSCRIPTION copy CONNECTION 'host={server.host} port={server.port} user={server.user} "
                 "dbname=postgres' PUBLICATION spent WITH (create_slot = false)".encode()
             )
-            wait_until(lambda: ledger_size(second) == 2)
+            until(lambda: ledger_size(second) == 2, "the row to be applied")
             told = {check: mend for check, verdict, _, mend in troubles(copy) if verdict == "wrong"}
             assert {"subscriptions", "invariants"} <= told.keys()
             assert call(second, "check", 1, "svc").current_total == 1

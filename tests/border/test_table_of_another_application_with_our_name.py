@@ -7,8 +7,8 @@ import pytest
 
 from pgbudget.plan import plan
 from tests import chain
-from tests.cli.test_doctor import troubles
 from tests.migration.support import TABLES, one, session
+from tests.remedies import troubles
 from tests.rows import Connection, call
 
 STRANGERS = {

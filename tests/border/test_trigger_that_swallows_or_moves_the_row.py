@@ -14,8 +14,8 @@ import pytest
 import pgbudget
 from pgbudget.plan import plan
 from tests import chain
-from tests.cli.test_doctor import troubles
 from tests.migration.support import session
+from tests.remedies import troubles
 from tests.rows import Connection, call, fails, ledger, ledger_size, one, reserve, rows
 
 SWALLOWS = "RETURN NULL;"
