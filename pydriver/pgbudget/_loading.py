@@ -15,11 +15,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from psycopg.abc import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.rows import class_row
 from psycopg.types.datetime import IntervalLoader, TimestamptzLoader
 from psycopg.types.numeric import NumericLoader
+from psycopg.types.string import TextLoader
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString, Self
@@ -100,21 +101,33 @@ class _Interval(IntervalLoader):
             return timedelta.min if bytes(data).startswith(b"-") else timedelta.max
 
 
-class _Json(Loader):
-    def load(self, data: Buffer) -> JsonText:
-        return JsonText(bytes(data).decode())
-
-
-class _Text(Loader):
-    """In a database without an encoding (SQL_ASCII) a text may be any bytes."""
+class _Text(TextLoader):
+    """In a database without an encoding (SQL_ASCII) a text may be any bytes, and psycopg gives bytes."""
 
     def load(self, data: Buffer) -> str:
-        return bytes(data).decode(errors="backslashreplace")
+        return bytes(data).decode(self._encoding or "utf-8", "backslashreplace")
+
+
+class _Json(Loader):
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._encoding = TextLoader(oid, context)._encoding
+
+    def load(self, data: Buffer) -> JsonText:
+        return JsonText(bytes(data).decode(self._encoding or "utf-8", "replace"))
+
+
+_LOADERS: dict[str, type[Loader]] = {
+    "numeric": NumericLoader,
+    "timestamptz": _Timestamptz,
+    "interval": _Interval,
+    **dict.fromkeys(("text", "name", "varchar"), _Text),
+}
 
 
 def load_anything(adapters: AdaptersMap) -> None:
-    """Have money exact, and instants and lengths of time whatever they are."""
-    for type_name, loader in (("numeric", NumericLoader), ("timestamptz", _Timestamptz), ("interval", _Interval)):
+    """Have money exact, texts as texts, and instants and lengths of time whatever they are."""
+    for type_name, loader in _LOADERS.items():
         adapters.register_loader(type_name, loader)
 
 
@@ -133,6 +146,4 @@ def read(
         load_anything(cursor.adapters)
         for type_name in ("json", "jsonb"):
             cursor.adapters.register_loader(type_name, _Json)
-        for type_name in ("text", "name", "varchar"):
-            cursor.adapters.register_loader(type_name, _Text)
         return cursor.execute(query, asked).fetchall()
