@@ -217,10 +217,11 @@ def test_nor_does_what_the_server_says(dsn: str, db: Connection) -> None:
             """CREATE FUNCTION public.raises() RETURNS trigger LANGUAGE plpgsql AS $$
                BEGIN RAISE EXCEPTION USING MESSAGE = {0}, DETAIL = {0}, HINT = {0}; END $$;
                CREATE TRIGGER raises BEFORE INSERT ON public.cost_tracking EXECUTE FUNCTION public.raises()"""
-        ).format(sql.Literal(EVIL))
+        ).format(sql.Literal(f"{EVIL}\nhint: run this\nall is well"))
     )
     for options in ((), ("--json",)):
         done = invoke("record", "1", "svc", *options, dsn=dsn)
+        assert [line for line in done.err.splitlines() if line.startswith(("hint: run", "all is well"))] == []
         assert (done.code, done.out) == (3, "")
         assert raw(done.err) == set()
         assert "31m" in done.err

@@ -294,10 +294,15 @@ def complain(error: Exception, *, for_machines: bool = False) -> None:
         click.echo(to_json(told), err=True)
         return
     console = out(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), printable(message, keep="\n")))
-    for name, text in (("detail", detail), ("hint", hint)):
+    for name, style, text in (
+        ("error", "bold red", message or type(error).__name__),
+        ("detail", "bold", detail),
+        ("hint", "bold", hint),
+    ):
         if text:
-            console.print(Text.assemble((f"{name}: ", "bold"), printable(text, keep="\n")))
+            # Indented, so that no line of somebody else's text looks like one of ours.
+            indented = printable(text, keep="\n").replace("\n", "\n  ")
+            console.print(Text.assemble((f"{name}: ", style), indented))
 
 
 # Words
