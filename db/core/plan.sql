@@ -212,6 +212,18 @@ DECLARE
     );
     c_lacks_reason CONSTANT boolean := c_escalations IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c_escalations AND a.attname = 'reason');
+    -- Tables on which others than the owner may make triggers.
+    c_with_triggers CONSTANT text[] := ARRAY(
+        SELECT DISTINCT c.relname::text
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE
+            c.oid IN (
+                SELECT to_regclass('public.' || t)
+                FROM unnest(ARRAY['cost_tracking', 'escalations', 'work_orders', 'system_config', 'proposer_configs']) AS t
+            )
+            AND a.privilege_type = 'TRIGGER'
+            AND a.grantee <> c.relowner
+    );
     v_limits text;
     v_unknown_keys text;
     -- Until they have been counted.
@@ -342,10 +354,7 @@ BEGIN
                         string_agg(DISTINCT c.relname, ', ') AS tables
                     FROM pg_class AS c, aclexplode(c.relacl) AS a
                     WHERE
-                        c.oid IN (
-                            c_ledger, c_escalations, to_regclass('public.work_orders'), to_regclass('public.system_config'),
-                            to_regclass('public.proposer_configs')
-                        )
+                        c.relnamespace = 'public'::regnamespace AND c.relname = ANY (c_with_triggers)
                         AND a.privilege_type = 'TRIGGER'
                         AND a.grantee <> c.relowner
                     GROUP BY a.grantee
@@ -356,7 +365,19 @@ BEGIN
         ('0002', 'expect', 'nothing enforces these keys of budget_limits: ' || v_unknown_keys),
         (
             '0002', 'expect',
-            'for milliseconds nobody else uses ' || c_ledger || CASE WHEN c_lacks_reason THEN ' and ' || c_escalations ELSE '' END
+            'for milliseconds nobody else uses '
+            || (
+                SELECT string_agg(c.oid::regclass::text, ' and ' ORDER BY c.oid <> c_ledger, c.relname)
+                FROM pg_class AS c
+                WHERE
+                    c_ledger IS NOT NULL
+                    AND (
+                        c.oid = c_ledger
+                        OR (c.oid = c_escalations AND c_lacks_reason)
+                        OR c.relname = ANY (c_with_triggers)
+                    )
+                    AND c.relnamespace = 'public'::regnamespace
+            )
             || '; the lock is asked for in tries of 250 ms, for at most 30 s'
         ),
         ('0003', 'does', 'functions and views are made in schema budget; they are for members of the three roles'),

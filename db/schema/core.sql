@@ -427,7 +427,8 @@ CREATE FUNCTION budget._hand_over() RETURNS void
 
 -- Name: FUNCTION _hand_over(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._hand_over() IS 'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates.';
+COMMENT ON FUNCTION budget._hand_over() IS 'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that
+is another role than the migrating one, pgbudget.accept_owner has to be on.';
 
 -- Name: _headroom(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 

@@ -756,4 +756,174 @@ RIGHTS = [
     ),
 ]
 
-MUTANTS = [*LOCKS, *TIME, *SUM, *AMOUNTS, *LIMITS, *LIFE, *ESCALATIONS, *ROUTING, *RIGHTS]
+ATTACKED = "security/test_attackers.py::test_an_attacker_runs_no_code_and_gains_no_right"
+
+BORDER = [
+    Mutant(
+        "TRIGGER stays with whoever has it",
+        "migrations/0002.pgbudget_tables.sql",
+        {"EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_open.of_table, v_open.grantee);": ""},
+        (
+            f"{ATTACKED}[may make triggers-after]",
+            f"{ATTACKED}[may make triggers on the escalations-after]",
+            f"{ATTACKED}[may make triggers with functions of the session-after]",
+        ),
+    ),
+    Mutant(
+        "a trigger that was being made meanwhile is not looked for under the locks",
+        "migrations/0002.pgbudget_tables.sql",
+        {"IF FOUND THEN\n        RAISE": "IF false THEN\n        RAISE"},
+        ("border/test_trigger_that_is_being_made_while_the_migration_looks.py::test_it_stops_the_migration",),
+    ),
+    Mutant(
+        "the takeover looks no more for code of others",
+        "migrations/0004.pgbudget_takeover.sql",
+        {"IF FOUND THEN\n        RAISE": "IF false THEN\n        RAISE"},
+        ("border/test_trigger_that_is_being_made_while_the_migration_looks.py::test_it_stops_the_migration",),
+    ),
+    *(
+        Mutant(
+            f"nobody looks at {what}",
+            f"{INTERNAL}/_foreign_code.sql",
+            {old: new},
+            tuple(f"{ATTACKED}[{case}-before]" for case in cases),
+        )
+        for what, old, new, *cases in (
+            (
+                "triggers",
+                "ON t.oid = g.tgrelid AND NOT g.tgisinternal",
+                "ON t.oid = g.tgrelid AND g.tgisinternal",
+                "owns the function of a trigger",
+                "owns the function of a trigger's condition",
+                "may make triggers",
+            ),
+            ("rules", "ON t.oid = w.ev_class", "ON t.oid = w.oid", "owns the function of a rule"),
+            (
+                "defaults",
+                "ON t.oid = f.adrelid",
+                "ON t.oid = f.oid",
+                "owns the function of a default",
+                "owns the function of a generated column",
+            ),
+            (
+                "constraints",
+                "ON t.oid = k.conrelid",
+                "ON t.oid = k.oid",
+                "owns the function of a constraint",
+                "owns an operator",
+            ),
+            (
+                "indexes",
+                "ON t.oid = i.indrelid",
+                "ON t.oid = i.indexrelid",
+                "owns the function of an index",
+                "owns the function of an index's condition",
+            ),
+            ("operators", "'pg_operator'::regclass, 'pg_type'::regclass)", "'pg_type'::regclass)", "owns an operator"),
+            (
+                "domains",
+                "pg_type AS y WHERE y.typtype = 'd'",
+                "pg_type AS y WHERE false",
+                "owns the domain of a column",
+                "owns a domain in a composite type",
+            ),
+            ("the constraints of domains", "AND k.contypid = u.oid", "AND false", "owns the function of a domain"),
+            ("composite types", "OR c.relkind = 'c'", "", "owns a domain in a composite type"),
+            (
+                "children of the tables",
+                "ON t.oid = i.inhparent",
+                "ON t.oid = i.inhrelid",
+                "owns the function of a child's trigger",
+            ),
+        )
+    ),
+    Mutant(
+        "whoever owns the ledger is trusted unasked",
+        f"{INTERNAL}/_foreign_owners.sql",
+        {"WHERE r.oid = c_owner AND r.rolname <> current_user": "WHERE false"},
+        (f"{ATTACKED}[owns the ledger and the rest-before]",),
+    ),
+    Mutant(
+        "whoever owns another table is trusted unasked",
+        f"{INTERNAL}/_foreign_owners.sql",
+        {"WHERE r.oid <> c_owner AND NOT r.rolsuper": "WHERE o.table_kind IS NULL"},
+        (f"{ATTACKED}[owns the escalations-after]",),
+    ),
+    Mutant(
+        "an owner of whom nobody said that he is trusted is handed the schema",
+        f"{INTERNAL}/_hand_over.sql",
+        {"        RETURN;\n": "        NULL;\n"},
+        (f"{ATTACKED}[owns the ledger and the rest-before]",),
+    ),
+    Mutant(
+        "what a superuser makes stays his",
+        f"{INTERNAL}/_hand_over.sql",
+        {"EXECUTE format('ALTER %s OWNER TO %s', v_thing, c_owner::regrole);": "NULL;"},
+        ("border/test_superuser_migrates_over_another_owner.py::test_accepted_it_makes_everything_the_owners",),
+    ),
+    Mutant(
+        "a function with our marker is ours, whoever owns it",
+        f"{INTERNAL}/_adopted_function.sql",
+        {
+            "AND p.proowner IN (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'budget')": "",
+        },
+        (f"{ATTACKED}[may create in public-before]",),
+    ),
+    Mutant(
+        "default privileges open the tables that are made",
+        "migrations/0002.pgbudget_tables.sql",
+        {"EXECUTE format('REVOKE ALL ON %s FROM %s', v_table, v_grantee);": "NULL;"},
+        (f"{ATTACKED}[is given what is made-after]",),
+    ),
+    Mutant(
+        "whom row security stopped may reserve after the takeover",
+        f"{INTERNAL}/_former_callers.sql",
+        {"NOT c.relrowsecurity\n": "true\n"},
+        (
+            f"{ATTACKED}[is bound by row security-before]",
+            "border/test_takeover_gives_a_right_that_nobody_had.py::test_whom_row_security_may_have_stopped_keeps_nothing",
+        ),
+    ),
+    Mutant(
+        "the takeover gives authenticated a right",
+        f"{INTERNAL}/_former_callers.sql",
+        {"NOT IN ('anon', 'authenticated')": "<> 'anon'"},
+        ("security/test_grants.py::test_adoption_keeps_who_could_call_and_write_but_never_web_users",),
+    ),
+    Mutant(
+        "the public function is open for a moment",
+        "migrations/0004.pgbudget_takeover.sql",
+        {
+            "acldefault('f', p.proowner))) AS a\n            WHERE\n": (
+                "acldefault('f', p.proowner))) AS a\n            WHERE false AND\n"
+            )
+        },
+        ("border/test_function_open_to_public_for_a_moment.py::test_no_statement_opens_anything",),
+    ),
+    Mutant(
+        "the schema may be used before its functions are closed",
+        "migrations/0001.pgbudget_schema.sql",
+        {
+            "REVOKE ALL ON SCHEMA budget FROM PUBLIC;": (
+                "REVOKE ALL ON SCHEMA budget FROM PUBLIC; "
+                "GRANT USAGE ON SCHEMA budget TO budget_caller, budget_admin, budget_reader;"
+            )
+        },
+        ("border/test_function_open_to_public_for_a_moment.py::test_no_statement_opens_anything",),
+    ),
+    Mutant(
+        "a rollback takes what row security hides for nothing",
+        "migrations/0002.pgbudget_tables.rollback.sql",
+        {"\nSET row_security = off;": ""},
+        ("border/test_rollback_under_forced_row_security.py::test_what_it_hides_is_kept",),
+    ),
+    Mutant(
+        "a series is built on functions that another role can change",
+        "migrations/0001.pgbudget_budgets_tables.sql",
+        {"IF v_owner IS NOT NULL AND NOT": "IF false AND NOT"},
+        ("security/test_attackers.py::test_each_series_is_refused_over_functions_that_another_role_can_change",),
+        series="budgets",
+    ),
+]
+
+MUTANTS = [*LOCKS, *TIME, *SUM, *AMOUNTS, *LIMITS, *LIFE, *ESCALATIONS, *ROUTING, *RIGHTS, *BORDER]

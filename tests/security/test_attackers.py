@@ -125,6 +125,10 @@ ATTACKS = {
         "ALTER TABLE public.cost_tracking ADD CHECK (service_name OPERATOR(mallory.===) service_name)"
     ),
     "owns the domain of a column": Attack("ALTER TABLE public.cost_tracking ADD COLUMN mark mallory.name DEFAULT 'a'"),
+    "owns the function of a domain": Attack(
+        """CREATE DOMAIN public.mark AS text CHECK (mallory.check(VALUE));
+           ALTER TABLE public.cost_tracking ADD COLUMN mark public.mark DEFAULT 'a'"""
+    ),
     "owns a domain in a composite type": Attack(
         """CREATE TYPE public.pair AS (mark mallory.name);
            ALTER TABLE public.cost_tracking ADD COLUMN mark public.pair DEFAULT ROW('a')::public.pair"""

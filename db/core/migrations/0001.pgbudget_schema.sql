@@ -272,8 +272,8 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
 COMMENT ON FUNCTION budget._hand_over() IS
-'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that is
-another role than the migrating one, pgbudget.accept_owner has to be on.';
+'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that
+is another role than the migrating one, pgbudget.accept_owner has to be on.';
 -- end functions/_internal/_hand_over.sql
 
 -- begin functions/_internal/_keep_found.sql
@@ -641,7 +641,18 @@ BEGIN
     RETURN QUERY
     SELECT f.table_name, NULL, f.found, f.remedy FROM budget._foreign_owners() AS f
     UNION ALL
-    SELECT f.table_name, NULL, f.found, f.remedy FROM budget._foreign_code() AS f;
+    SELECT f.table_name, NULL, f.found, f.remedy FROM budget._foreign_code() AS f
+    UNION ALL
+    -- CREATE INDEX IF NOT EXISTS would take it for ours.
+    SELECT
+        c.relname, NULL, 'no index of the ledger, and has the name of one of ours',
+        format('ALTER %s %s RENAME TO another_name', CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, c.oid::regclass)
+    FROM pg_class AS c
+    WHERE
+        c.oid IN (to_regclass('public.budget_day_idx'), to_regclass('public.budget_expiry_idx'))
+        AND NOT EXISTS (
+            SELECT FROM pg_index AS i WHERE i.indexrelid = c.oid AND i.indrelid = to_regclass('public.cost_tracking')
+        );
     v_is_open := FOUND;
 
     RETURN QUERY

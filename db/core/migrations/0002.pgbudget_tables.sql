@@ -124,22 +124,6 @@ BEGIN
         END LOOP;
         EXECUTE format('ALTER TABLE %s OWNER TO %s', v_table, budget._ledger_owner()::regrole);
     END LOOP;
-
-    -- Whoever may put a trigger on a table runs code as everyone that writes it, our functions too.
-    FOR v_table, v_grantee IN
-        SELECT DISTINCT c.oid, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.oid IN (
-                'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.work_orders'::regclass,
-                'public.system_config'::regclass, 'public.proposer_configs'::regclass
-            )
-            AND a.privilege_type = 'TRIGGER'
-            AND a.grantee <> c.relowner
-    LOOP
-        EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_table, v_grantee);
-        RAISE NOTICE '% may no longer put triggers on %', v_grantee, v_table;
-    END LOOP;
 END
 $do$;
 
@@ -164,19 +148,44 @@ DECLARE
         WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason'
     );
     v_lacks_limits boolean := NOT EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_limits');
+    v_triggers jsonb := (
+        SELECT
+            coalesce(jsonb_agg(DISTINCT jsonb_build_object(
+                'table', c.oid::regclass, 'to', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+            )), '[]')
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE
+            c.oid IN (
+                'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.work_orders'::regclass,
+                'public.system_config'::regclass, 'public.proposer_configs'::regclass
+            )
+            AND a.privilege_type = 'TRIGGER'
+            AND a.grantee <> c.relowner
+    );
     v_open record;
     v_lacks_key boolean := obj_description('public.escalations'::regclass, 'pg_class') = 'Created by pgbudget.'
         AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = 'public.escalations'::regclass AND c.contype = 'f');
 BEGIN
     PERFORM budget._lock_table(
-        concat_ws(
-            ', ', 'public.cost_tracking',
-            CASE WHEN v_lacks_reason OR v_lacks_key THEN 'public.escalations' END,
-            CASE WHEN v_lacks_key THEN 'public.work_orders' END,
-            CASE WHEN v_lacks_limits THEN 'public.system_config' END
+        (
+            SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid <> 'public.cost_tracking'::regclass, c.relname)
+            FROM pg_class AS c
+            WHERE
+                c.oid = 'public.cost_tracking'::regclass
+                OR (c.oid = 'public.escalations'::regclass AND (v_lacks_reason OR v_lacks_key))
+                OR (c.oid = 'public.work_orders'::regclass AND v_lacks_key)
+                OR (c.oid = 'public.system_config'::regclass AND v_lacks_limits)
+                OR c.oid IN (SELECT (g.value ->> 'table')::regclass FROM jsonb_array_elements(v_triggers) AS g)
         ),
         'ACCESS EXCLUSIVE'
     );
+    -- Whoever may put a trigger on a table runs code as everyone that writes it, our functions too.
+    FOR v_open IN
+        SELECT g.value ->> 'table' AS of_table, g.value ->> 'to' AS grantee FROM jsonb_array_elements(v_triggers) AS g
+    LOOP
+        EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_open.of_table, v_open.grantee);
+        RAISE NOTICE '% may no longer put triggers on %', v_open.grantee, v_open.of_table;
+    END LOOP;
     -- Asked once more under the locks: a trigger that was being made meanwhile is there now, and no other comes.
     SELECT f.* INTO v_open FROM budget._foreign_code() AS f LIMIT 1;
     IF FOUND THEN

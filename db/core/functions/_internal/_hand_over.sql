@@ -43,5 +43,5 @@ $function$;
 
 REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
 COMMENT ON FUNCTION budget._hand_over() IS
-'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that is
-another role than the migrating one, pgbudget.accept_owner has to be on.';
+'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that
+is another role than the migrating one, pgbudget.accept_owner has to be on.';
