@@ -144,6 +144,17 @@ def test_the_next_migrate_makes_it_whole(  # noqa: PLR0917 - fixtures
     assert len(mended) == len(set(mended)), "again does nothing"
 
 
+def test_the_same_with_a_publication_of_all_tables(
+    other: Server, dsn: str, db: Connection, hold: UUID, target: str, tmp_path: Path
+) -> None:
+    db.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+    plain(other, dsn, target, tmp_path)
+    chain.migrate(target, grant_to=["app"])
+    with psycopg.connect(target) as connection:
+        assert connection.execute("SELECT puballtables FROM pg_publication").fetchone() == (True,)
+    assert_whole(target, hold)
+
+
 def test_a_right_that_a_dba_took_stays_away_and_is_told(dsn: str, db: Connection, app_role: str) -> None:
     db.execute("REVOKE EXECUTE ON FUNCTION budget.freeze(text) FROM budget_admin")
     chain.migrate(dsn)
