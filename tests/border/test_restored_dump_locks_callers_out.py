@@ -144,7 +144,7 @@ def test_the_next_migrate_makes_it_whole(  # noqa: PLR0917 - fixtures
     assert len(mended) == len(set(mended)), "again does nothing"
 
 
-def test_the_same_with_a_publication_of_all_tables(
+def test_the_same_with_a_publication_of_all_tables(  # noqa: PLR0917 - fixtures
     other: Server, dsn: str, db: Connection, hold: UUID, target: str, tmp_path: Path
 ) -> None:
     db.execute("CREATE PUBLICATION everything FOR ALL TABLES")

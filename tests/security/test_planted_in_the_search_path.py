@@ -6,12 +6,14 @@ Every function and operator here would win over pg_catalog's own, because the pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgbudget import Budget
+from pgbudget.replay.run import prices_in
 from tests import chain
 from tests.cli.command import invoke
 from tests.rows import Connection
@@ -102,6 +104,14 @@ def test_nor_does_the_driver(evil_dsn: str) -> None:
         assert budget.status().settled == 1
         assert budget.estimate_from_history("svc").samples == 1
         budget.escalate("a", "b", "c")
+
+
+def test_nor_does_a_replay_that_reads_the_prices(evil_dsn: str, db: Connection) -> None:
+    db.execute(
+        """INSERT INTO public.proposer_configs (name, model, provider, cost_profile)
+           VALUES ('a', 'm', 'p', '{"input_cost_per_token": 0.1, "output_cost_per_token": 0.2}')"""
+    )
+    assert prices_in(evil_dsn) == {"a": (Decimal("0.1"), Decimal("0.2"))}
 
 
 def test_a_whole_run_calls_none_of_it(empty_dsn: str, roles: None) -> None:

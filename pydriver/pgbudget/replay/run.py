@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from pgbudget import _wire
 from pgbudget.budget import Budget
 from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
@@ -69,7 +70,7 @@ def prices_in(dsn: str) -> dict[str, tuple[Decimal, Decimal]]:
     Raises:
         psycopg.Error: if the database cannot be reached.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with _wire.connect(dsn, "pgbudget replay") as connection:
         try:
             return {name: (price_in, price_out) for name, price_in, price_out in connection.execute(_PRICES)}
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege):
