@@ -65,6 +65,7 @@ def test_refusals_are_told_apart(db: Connection) -> None:
         ("svc", {"user": "a"}),
         ("svc in team", {"user": "a"}),
         ("svc, team", {"team": "a"}),
+        ("svc", {"team": "team, a"}),
         ('svc", "team', {"team": "a"}),
     ]
     for _ in range(2):

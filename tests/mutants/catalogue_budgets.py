@@ -495,7 +495,7 @@ POSTINGS = [
     Mutant(
         "an update posts what it wrote, and does not take back what was there",
         f"{INTERNAL}/_post.sql",
-        {"-o.cost FROM old_rows AS o": "-o.cost FROM old_rows AS o WHERE false"},
+        {"-o.cost\n                FROM old_rows AS o\n": "-o.cost\n                FROM old_rows AS o WHERE false\n"},
         ("budgets/test_dimensions.py::test_whatever_is_written_to_the_ledger_is_in_the_balances",),
     ),
     Mutant(

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.mutants import catalogue, catalogue_budgets
+from tests.mutants import catalogue, catalogue_budgets, catalogue_rows
 from tests.mutants.mutate import ROOT, STILLBORN, Mutant, StaleMutantError, mutated, planted, run, seen_by
 from tests.mutants.report import CAUGHT_BY, IT_SAID, MUTANT, SURVIVED
 
 Record = Callable[[str, object], None]
 
-MUTANTS = [*catalogue.MUTANTS, *catalogue_budgets.MUTANTS]
+MUTANTS = [*catalogue.MUTANTS, *catalogue_budgets.MUTANTS, *catalogue_rows.MUTANTS]
 
 
 @pytest.mark.proof
