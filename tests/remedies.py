@@ -18,6 +18,7 @@ import psycopg
 from pgbudget.embedded import Server
 from tests.cli.command import invoke
 from tests.cli.terminal import environment
+from tests.race import SECONDS
 
 Connection = psycopg.Connection[Any]
 Trouble = tuple[str, str, str, str | None]
@@ -77,7 +78,7 @@ def follow(server: Server, dsn: str, remedy: str) -> None:
     if re.match("pgbudget|pip|psql", remedy):
         command, remedy = ["bash", "-eu", "-o", "pipefail"], f"export PSQLRC=/dev/null\n{remedy}"
     done = subprocess.run(command, input=f"{remedy}\n;\n" if command[0] == "psql" else remedy, env=env,
-                          capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+                          capture_output=True, text=True, timeout=SECONDS, check=False)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
@@ -105,7 +106,7 @@ def caller(dsn: str, role: str, calls: str) -> Iterator[None]:
         thread = threading.Thread(target=go_on)
         thread.start()
         try:
-            assert started.wait(30)
+            assert started.wait(SECONDS)
             yield
         finally:
             stop.set()

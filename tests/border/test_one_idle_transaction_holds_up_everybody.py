@@ -18,7 +18,7 @@ from pgbudget.embedded import Server
 from tests.cli.command import invoke
 from tests.cli.terminal import COLUMNS
 from tests.conftest import Connect
-from tests.race import until
+from tests.race import SECONDS, until
 from tests.rows import one
 from tests.series import SERIES
 
@@ -58,7 +58,7 @@ def waiting(connection: Connection, watcher: Connection) -> Iterator[list[str | 
         until(lambda: one(watcher, query, pid).count, "a waiter")
         yield state
     finally:
-        thread.join(30)
+        thread.join(SECONDS)
 
 
 def told(dsn: str) -> Any:
@@ -136,7 +136,7 @@ def test_a_row_that_a_call_waits_for(dsn: str, connect: Connect, db: Connection)
     )
     [holder] = told(dsn)["holders"]
     idle.rollback()
-    thread.join(30)
+    thread.join(SECONDS)
     assert (holder["pid"], holder["decides"], holder["waiting"]) == (
         idle.info.backend_pid, False, [waiter.info.backend_pid],
     )  # fmt: skip

@@ -19,6 +19,7 @@ from pgbudget._binaries import popen_options, unprivileged_account
 from pgbudget.doctor import examine
 from pgbudget.embedded import Server
 from tests import chain
+from tests.race import SECONDS
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 
@@ -37,7 +38,7 @@ def program(server: Server, name: str, *arguments: str | Path, folder: Path) -> 
     """Run it as the server's account, in a directory where that may write."""
     options = popen_options(unprivileged_account()) | {"cwd": folder}
     command = [server.bin_dir / name, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -22,6 +22,7 @@ from pgbudget import Budget
 from pgbudget.doctor import examine
 from pgbudget.embedded import Server
 from tests import chain
+from tests.race import SECONDS
 from tests.rows import Connection
 from tests.series import SERIES
 
@@ -73,7 +74,7 @@ def hold(db: Connection) -> UUID:
 
 def run(server: Server, program: str, *arguments: str | Path, check: bool = True) -> str:
     command = [str(server.bin_dir / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done.stdout + done.stderr
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pgbudget.plan import plan
-from tests.cli.test_doctor import troubles
+from tests.remedies import troubles
 from tests.rows import Connection
 
 

@@ -16,9 +16,9 @@ from pgbudget.errors import BudgetError
 from pgbudget.plan import plan
 from tests import chain
 from tests.cli.command import invoke
-from tests.cli.test_doctor import troubles
 from tests.migration.support import APPLICATION, found
 from tests.pgtap import is_empty
+from tests.remedies import troubles
 from tests.rows import Connection
 from tests.series import SERIES
 

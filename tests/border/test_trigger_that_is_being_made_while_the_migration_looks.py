@@ -10,7 +10,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests import chain
-from tests.migration.support import APPLICATION, NAMES, migrate_up_to, one, wait_until
+from tests.migration.support import APPLICATION, NAMES, migrate_up_to, one
+from tests.race import SECONDS, until
 from tests.rows import Connection
 
 ROLES = ("app_writer", "app_reader", "anon", "App Owner", "maker")
@@ -61,9 +62,10 @@ def test_it_stops_the_migration(db: Connection, empty_dsn: str, table: str, befo
             f"CREATE TRIGGER trap BEFORE INSERT ON public.{table} FOR EACH ROW EXECUTE FUNCTION maker.trap()".encode()
         )
         migrating.start()
-        wait_until(lambda: one(db, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'") > 0)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+        until(lambda: one(db, waiting) > 0, "the migration to wait")
         maker.commit()
-    migrating.join(60)
+    migrating.join(SECONDS)
     (error,) = caught
     assert isinstance(error, psycopg.errors.ObjectNotInPrerequisiteState), error
     assert f"{table} is open to code of maker" in str(error)
