@@ -430,6 +430,17 @@ CREATE FUNCTION budget._hand_over() RETURNS void
 COMMENT ON FUNCTION budget._hand_over() IS 'For migrations, at their end: all that is of pgbudget belongs to the owner of the ledger, whoever migrates. Where that
 is another role than the migrating one, pgbudget.accept_owner has to be on.';
 
+-- Name: _has_day(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._has_day(p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._has_day(p_at timestamp with time zone) IS 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
+
 -- Name: _headroom(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS budget.verdict
@@ -1748,6 +1759,11 @@ REVOKE ALL ON FUNCTION budget._guard_hold() FROM PUBLIC;
 -- Name: FUNCTION _hand_over(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
+
+-- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) TO budget_reader;
 
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
