@@ -2122,7 +2122,7 @@ CREATE VIEW budget.open_holds WITH (security_barrier='true') AS
     l.service_name,
     l.cost AS estimated_cost,
         CASE
-            WHEN budget._has_day(l.created_at) THEN l.created_at
+            WHEN ((budget._window(l.created_at, r.timezone)).day IS NOT NULL) THEN l.created_at
             ELSE NULL::timestamp with time zone
         END AS reserved_at,
     l.expires_at,
@@ -2474,7 +2474,6 @@ REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
 -- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) TO budget_reader;
 
 -- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 

@@ -75,7 +75,7 @@ def test_who_has_no_such_key_is_not_limited(caller: Connection, clock: Clock, me
     ("value", "member"),
     [
         (7, "7"),
-        (7.50, "7.50"),
+        (7.50, "7.5"),
         (True, "true"),
         ("", ""),
         ("*", "*"),

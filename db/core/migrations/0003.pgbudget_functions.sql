@@ -212,7 +212,6 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._has_day(timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._has_day(timestamptz) TO budget_reader;
 COMMENT ON FUNCTION budget._has_day(timestamptz) IS
 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
 -- end functions/_internal/_has_day.sql
@@ -3195,7 +3194,7 @@ SELECT
     l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    CASE WHEN budget._has_day(l.created_at) THEN l.created_at END AS reserved_at,
+    CASE WHEN (budget._window(l.created_at, r.timezone)).day IS NOT NULL THEN l.created_at END AS reserved_at,
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r

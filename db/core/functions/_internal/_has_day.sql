@@ -11,6 +11,5 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._has_day(timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._has_day(timestamptz) TO budget_reader;
 COMMENT ON FUNCTION budget._has_day(timestamptz) IS
 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
