@@ -1,4 +1,4 @@
-"""Whoever may not migrate is told who may: the advice was to grant budget_reader, which changes nothing about it."""
+"""Whoever may not migrate is told who may, or where: the advice was to grant budget_reader, which changes nothing."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def test_a_plan_names_the_grants_in_quoted_names(empty_dsn: str, app_role: str) 
     done = invoke("migrate", "--plan", dsn=make_conninfo(empty_dsn, user=app_role), width=200)
     assert done.code == 1
     assert "GRANT CREATE ON SCHEMA public TO app" in done.out
+
+
+@pytest.mark.parametrize("options", [["--plan"], []], ids=["plan", "migrate"])
+def test_where_nothing_can_be_written(empty_dsn: str, options: list[str]) -> None:
+    """As on a standby."""
+    done = invoke("migrate", *options, dsn=make_conninfo(empty_dsn, options="-cdefault_transaction_read_only=on"))
+    assert done.code == 3
+    assert "hint: Connect to the primary if this is a standby" in done.err

@@ -47,6 +47,7 @@ _MIGRATE = (
     "Who migrates owns the application's tables, may create in the database, and may create roles. "
     "pgbudget migrate --plan says what somebody else has to run first."
 )
+_READ_ONLY = "Connect to the primary if this is a standby; else look at the setting default_transaction_read_only."
 _GRANTS = (
     "Connect as another role, or GRANT one of these: budget_reader (status, holds, watch, doctor, budgets), "
     "budget_caller (reserve, settle, cancel, record, check, extend, estimate, limits), budget_admin (freeze, expire, "
@@ -289,6 +290,8 @@ def complain(error: Exception, *, for_machines: bool = False) -> None:
         hint = f"Run it again{f' with --id {key}' if key else ''}: it is booked once, however often it arrives."
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
         hint = hint or (_MIGRATE if _MIGRATION.match(message) else _GRANTS)
+    elif isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        hint = hint or _READ_ONLY
     if for_machines:
         told = {"error": message, "detail": detail, "hint": hint, "sqlstate": sqlstate}
         click.echo(to_json(told), err=True)
