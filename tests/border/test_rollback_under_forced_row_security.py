@@ -18,7 +18,7 @@ TABLES = ("cost_tracking", "escalations", "system_config", "proposer_configs", "
 
 
 @pytest.fixture
-def owner(empty_dsn: str) -> Iterator[Connection]:
+def owner(empty_dsn: str, app_role: str) -> Iterator[Connection]:
     """The owner of a migrated database, no superuser, whose ledger and settings were made by pgbudget."""
     with psycopg.connect(empty_dsn, autocommit=True) as superuser:
         superuser.execute("CREATE ROLE forced LOGIN; ALTER DATABASE empty OWNER TO forced")

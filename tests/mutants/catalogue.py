@@ -820,15 +820,7 @@ BORDER = [
                 "owns the function of an index's condition",
             ),
             ("operators", "'pg_operator'::regclass, 'pg_type'::regclass)", "'pg_type'::regclass)", "owns an operator"),
-            (
-                "domains",
-                "pg_type AS y WHERE y.typtype = 'd'",
-                "pg_type AS y WHERE false",
-                "owns the domain of a column",
-                "owns a domain in a composite type",
-            ),
             ("the constraints of domains", "AND k.contypid = u.oid", "AND false", "owns the function of a domain"),
-            ("composite types", "OR c.relkind = 'c'", "", "owns a domain in a composite type"),
             (
                 "children of the tables",
                 "ON t.oid = i.inhparent",
@@ -836,6 +828,12 @@ BORDER = [
                 "owns the function of a child's trigger",
             ),
         )
+    ),
+    Mutant(
+        "nobody asks who owns a domain",
+        f"{INTERNAL}/_foreign_code.sql",
+        {"pg_type AS y WHERE y.typtype = 'd'": "pg_type AS y WHERE false"},
+        (f"{ATTACKED}[owns the domain of a column-after]",),
     ),
     Mutant(
         "whoever owns the ledger is trusted unasked",
@@ -846,7 +844,7 @@ BORDER = [
     Mutant(
         "whoever owns another table is trusted unasked",
         f"{INTERNAL}/_foreign_owners.sql",
-        {"WHERE r.oid <> c_owner AND NOT r.rolsuper": "WHERE o.table_kind IS NULL"},
+        {"(o.table_kind IS NULL OR pg_has_role(r.oid, 'USAGE'))": "o.table_kind IS NULL"},
         (f"{ATTACKED}[owns the escalations-after]",),
     ),
     Mutant(

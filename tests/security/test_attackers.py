@@ -64,7 +64,7 @@ BEGIN
     RETURN 'text';
 END $$;
 CREATE OPERATOR mallory.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = mallory.pair);
-CREATE DOMAIN mallory.name AS text CHECK (mallory.check(VALUE));
+CREATE DOMAIN mallory.name AS text;
 CREATE TABLE mallory.armed ();
 """
 
@@ -124,17 +124,21 @@ ATTACKS = {
     "owns an operator": Attack(
         "ALTER TABLE public.cost_tracking ADD CHECK (service_name OPERATOR(mallory.===) service_name)"
     ),
-    "owns the domain of a column": Attack("ALTER TABLE public.cost_tracking ADD COLUMN mark mallory.name DEFAULT 'a'"),
+    "owns the domain of a column": Attack(
+        "ALTER TABLE public.cost_tracking ADD COLUMN mark mallory.name DEFAULT 'a'",
+        "ALTER DOMAIN mallory.name ADD CHECK (mallory.check(VALUE))",
+    ),
     "owns the function of a domain": Attack(
         """CREATE DOMAIN public.mark AS text CHECK (mallory.check(VALUE));
            ALTER TABLE public.cost_tracking ADD COLUMN mark public.mark DEFAULT 'a'"""
     ),
     "owns a domain in a composite type": Attack(
-        """CREATE TYPE public.pair AS (mark mallory.name);
+        """CREATE DOMAIN public.mark AS text CHECK (mallory.check(VALUE));
+           CREATE TYPE public.pair AS (mark public.mark);
            ALTER TABLE public.cost_tracking ADD COLUMN mark public.pair DEFAULT ROW('a')::public.pair"""
     ),
     "owns the function of a rule": Attack(
-        "CREATE RULE trap AS ON INSERT TO public.cost_tracking DO ALSO SELECT mallory.check(NEW.service_name)"
+        "CREATE RULE trap AS ON UPDATE TO public.cost_tracking DO ALSO SELECT mallory.check(NEW.service_name)"
     ),
     "owns the function of a policy": Attack(
         """ALTER TABLE public.cost_tracking ENABLE ROW LEVEL SECURITY;
@@ -163,7 +167,8 @@ ATTACKS = {
                p_estimated_cost numeric, p_service_name text, p_metadata jsonb DEFAULT '{}'
            )
            RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid)
-           LANGUAGE plpgsql AS 'BEGIN RETURN; /* budget.reserve( */ END'""",
+           LANGUAGE plpgsql AS 'BEGIN RETURN; /* budget.reserve( */ END';
+           GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO app_reader""",
     ),
     "is given what is made": Attack(
         """DROP TABLE public.cost_tracking, public.escalations, public.system_config, public.work_orders,
@@ -253,7 +258,11 @@ def rights(dba: Connection) -> None:
         dba,
         """SELECT p.oid::regprocedure::text FROM pg_proc AS p
            WHERE (p.pronamespace = to_regnamespace('budget') OR p.prosrc LIKE '%FROM budget.reserve(%')
-               AND (p.proowner = 'mallory'::regrole OR has_function_privilege('mallory', p.oid, 'EXECUTE'))
+               AND (
+                   p.proowner = 'mallory'::regrole
+                   OR has_function_privilege('mallory', p.oid, 'EXECUTE')
+                   OR has_function_privilege('app_reader', p.oid, 'EXECUTE') -- his accomplice
+               )
            UNION ALL
            SELECT n.nspname FROM pg_namespace AS n
            WHERE n.nspname = 'budget' AND has_schema_privilege('mallory', n.oid, 'USAGE')

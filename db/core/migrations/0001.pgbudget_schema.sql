@@ -350,7 +350,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     RETURN (
-        SELECT p.oid
+        SELECT p.oid::regprocedure
         FROM pg_proc AS p
         WHERE
             p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
@@ -548,13 +548,11 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT d.refclassid AS class, d.refobjid AS oid
             FROM pg_depend AS d
-            LEFT JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
             WHERE
                 d.classid = u.class AND d.objid = u.oid
                 AND (
                     d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
-                    -- A composite type is written in pg_class, and a rule may write to other tables.
-                    OR c.relkind = 'c'
+                    -- A rule may write to other tables.
                     OR u.class = 'pg_rewrite'::regclass
                 )
             UNION ALL

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     RETURN (
-        SELECT p.oid
+        SELECT p.oid::regprocedure
         FROM pg_proc AS p
         WHERE
             p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
