@@ -23,7 +23,7 @@ FROM pg_proc AS p
 INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
 CROSS JOIN pg_roles AS r
 WHERE
-    r.rolname IN ('outsider', 'anon', 'budget_reader')
+    r.rolname = ANY (%s)
     AND p.prosrc ~ 'budget[.]'
     AND n.nspname IN ('budget', 'public')
     AND has_schema_privilege(r.oid, n.oid, 'USAGE')
@@ -52,9 +52,12 @@ def test_no_statement_opens_anything(db: Connection, adopted: bool) -> None:
         db.execute("REVOKE INSERT ON public.cost_tracking FROM app_reader")
     seen = 0
     for file in chain.files():
+        roles = ["outsider", "anon"]
+        if file.parents[1].name == "core":  # of a later series it is known: there the schema is in use
+            roles.append("budget_reader")
         for statement in sqlparse.split(file.read_text()):
             db.execute(statement.encode())
-            assert db.execute(OPEN.encode()).fetchall() == [], statement
+            assert db.execute(OPEN.encode(), [roles]).fetchall() == [], statement
             seen += 1
     assert seen > 100
     assert db.execute("SELECT can_proceed FROM public.check_and_reserve_budget(1, 'svc')").fetchone() == (True,)
