@@ -21,7 +21,7 @@ from pgbudget.embedded import Server
 from pgbudget.errors import BudgetError
 from tests import chain
 from tests.cli.command import invoke
-from tests.migration.support import APPLICATION
+from tests.migration.support import APPLICATION, one, wait_until
 from tests.pgtap import is_empty
 from tests.rows import Connection
 from tests.series import SERIES
@@ -216,6 +216,9 @@ def attacked(server: Server, empty_dsn: str, app_role: str) -> Iterator[Connecti
         try:
             yield dba
         finally:
+            # A session that ends drops its functions, and nobody else may be dropping them then.
+            sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory'"
+            wait_until(lambda: one(dba, sessions) == 0)
             dba.execute("REASSIGN OWNED BY mallory TO postgres")
             for role in ROLES:
                 dba.execute(f'DROP OWNED BY "{role}" CASCADE; DROP ROLE "{role}"'.encode())
