@@ -289,7 +289,14 @@ SELECT
     ),
     CASE
         -- It is one of the functions, so that whoever owns them would run code with the rights of who calls it.
-        WHEN count(*) > 3 AND r.rolsuper THEN 'SET pgbudget.accept_owner = on; SELECT budget._hand_over()'
+        WHEN count(*) > 3 AND r.rolsuper THEN concat(
+            (
+                SELECT string_agg(format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s; ', o.oid::regclass, l.relowner::regrole), '')
+                FROM tables AS o
+                WHERE o.relowner <> l.relowner
+            ),
+            'SET pgbudget.accept_owner = on; SELECT budget._hand_over()'
+        )
         ELSE string_agg(format('ALTER %s OWNER TO %s', t.name, l.relowner::regrole), '; ' ORDER BY t.name)
     END
 FROM things AS t

@@ -86,6 +86,31 @@ ORDER BY 1, 2
 """
 
 
+# Whoever may put a trigger on a table that the functions write has code run with their owner's rights. A restore gives
+# it by the other cluster's default privileges.
+_TRIGGER: LiteralString = """
+SELECT DISTINCT
+    c.oid::regclass::text,
+    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
+FROM pg_class AS c
+CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+WHERE
+    c.relkind = 'r'
+    AND (
+        c.relnamespace = to_regnamespace('budget')
+        OR (
+            c.relnamespace = to_regnamespace('public')
+            AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
+        )
+    )
+    AND a.privilege_type = 'TRIGGER'
+    AND a.grantee <> c.relowner
+    AND pg_has_role(c.relowner, 'USAGE')
+    AND to_regnamespace('budget') IS NOT NULL
+ORDER BY 1, 2
+"""
+
+
 @dataclass(frozen=True)
 class Right:
     """A right that a role is to have, and whether it has it."""
@@ -162,3 +187,6 @@ def restore(connection: psycopg.Connection[Any], rights: Sequence[Right]) -> Ite
             connection.execute(f"REVOKE ALL ON {name} FROM {grantee}".encode())
         for grantee in sorted({grantee for _, grantee in strangers}):
             yield f"took from {grantee} the rights that it had on what is pgbudget's"
+        for table, grantee in connection.execute(_TRIGGER).fetchall():
+            connection.execute(f"REVOKE TRIGGER ON {table} FROM {grantee} CASCADE".encode())
+            yield f"took from {grantee} the right to put triggers on {table}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,6 +19,8 @@ from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types.array import register_all_arrays
 from psycopg.types.datetime import TimestamptzBinaryLoader
+
+from pgbudget._loading import Beyond
 
 SEARCH_PATH = "pg_catalog, pg_temp"
 
@@ -49,14 +51,17 @@ class _Jsonb(_Encoded):
 
 
 class _Instant(TimestamptzBinaryLoader):
-    """An instant; one that Python cannot hold, infinity too, is the last or the first that it can."""
+    """An instant, also one that Python cannot hold."""
 
     def load(self, data: Buffer) -> datetime:
         try:
             return super().load(data)
         except psycopg.DataError:
-            end = datetime.min if bytes(data)[0] & 0x80 else datetime.max
-            return end.replace(tzinfo=timezone.utc)
+            sent = bytes(data)
+            if sent[1:] in (b"\xff" * 7, b"\x00" * 7):
+                return Beyond.of("infinity" if sent[1] else "-infinity")
+            years = int.from_bytes(sent, "big", signed=True) // 31_556_952_000_000  # microseconds of an average year
+            return Beyond.of(f"about {2000 + years}" if years > 0 else f"about {-2000 - years} BC")
 
 
 class _Span(Dumper):
@@ -141,6 +146,8 @@ def pinned(connection: psycopg.Connection[Any], **settings: str) -> Iterator[Non
 
 
 def _pin(connection: psycopg.Connection[Any], settings: dict[str, str]) -> None:
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":  # texts of any bytes, which are not recoded
+        settings = {name: value for name, value in settings.items() if name != "client_encoding"}
     calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
     values = [part for setting in settings.items() for part in setting]
     psycopg.Cursor(connection).execute(f"SELECT {calls}".encode(), values)

@@ -62,6 +62,8 @@ ACCEPT_OWNER: LiteralString = "SET pgbudget.accept_owner = on"
 OF_ANOTHER = "pgbudget belongs to {!r} here, whose code would run with your rights"
 ON_ANOTHER = "Go on as {!r}; or, if you trust that role with your rights, with --accept-owner."
 
+_TIMEOUTS = ("statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
+
 _CONCURRENTLY = re.compile(r"^((?:CREATE|DROP) (?:UNIQUE )?INDEX) CONCURRENTLY\b", re.MULTILINE)
 _FOR_PSQL = """\
 -- pgbudget, the migrations of series {series} in their order: psql -f this, on a direct connection{after}.
@@ -381,13 +383,13 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def connect(self, dburi: Any) -> psycopg.Connection[Any]:
         connection: psycopg.Connection[Any] = super().connect(dburi)
         # A role's timeouts are made for queries, not for an index build on a big ledger.
-        connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
+        connection.execute(f"SET {'; SET '.join(f'{name} = 0' for name in _TIMEOUTS)}".encode())
         connection.cursor_factory = _wire.Cursor  # whose results no DateStyle shapes
         # Where yoyo finds its tables, else where it would make them. Kept, because a migration that creates a schema
         # named like the role would move the first schema of "$user" under a run.
         try:
             self.seen = bookkeeping(connection)
-        except BudgetError:
+        except Exception:
             connection.close()
             raise
         return connection

@@ -8,7 +8,7 @@ import pytest
 from pgbudget.plan import plan
 from tests import chain
 from tests.migration.support import TABLES, one, session
-from tests.remedies import troubles
+from tests.remedies import pasted, troubles
 from tests.rows import Connection, call
 
 STRANGERS = {
@@ -93,6 +93,6 @@ def test_the_doctor_finds_every_table_that_a_crash_would_empty(empty_dsn: str) -
         # In the catalog's search_path each is named in full.
         assert found.keys() == set(tables)
         for table in reversed(tables):
-            db.execute((found[table] or "").encode())
+            db.execute((pasted(found[table] or "") or "").encode())
         assert troubles(empty_dsn) == []
         assert one(db, "SELECT count(*) FROM pg_class WHERE relpersistence = 'u'") == 0

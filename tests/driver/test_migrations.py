@@ -457,10 +457,10 @@ def test_a_user_without_a_name_can_migrate(empty_dsn: str, chain: Path, monkeypa
 
 
 def test_short_timeouts_of_the_role_do_not_cut_a_migration_short(empty_dsn: str, write: Write) -> None:
-    timeouts = ("statement_timeout", "idle_session_timeout")
+    timeouts = ("statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
     columns = ", ".join(f"current_setting('{name}') AS {name}" for name in timeouts)
     write({"0001.slow": (f"CREATE TABLE public.seen AS SELECT {columns};", "")})
     dsn = make_conninfo(empty_dsn, options=" ".join(f"-c{name}=1min" for name in timeouts))
     assert migrations.migrate(dsn) == ["0001.slow"]
     with psycopg.connect(empty_dsn) as connection:
-        assert connection.execute("SELECT * FROM public.seen").fetchall() == [("0", "0")]
+        assert connection.execute("SELECT * FROM public.seen").fetchall() == [("0", "0", "0")]

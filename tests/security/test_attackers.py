@@ -21,8 +21,9 @@ from pgbudget.embedded import Server
 from pgbudget.errors import BudgetError
 from tests import chain
 from tests.cli.command import invoke
-from tests.migration.support import APPLICATION, one, wait_until
+from tests.migration.support import APPLICATION, one
 from tests.pgtap import is_empty
+from tests.race import until
 from tests.rows import Connection
 from tests.series import SERIES
 
@@ -218,7 +219,7 @@ def attacked(server: Server, empty_dsn: str, app_role: str) -> Iterator[Connecti
         finally:
             # A session that ends drops its functions, and nobody else may be dropping them then.
             sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory'"
-            wait_until(lambda: one(dba, sessions) == 0)
+            until(lambda: one(dba, sessions) == 0, "his session to end")
             dba.execute("REASSIGN OWNED BY mallory TO postgres")
             for role in ROLES:
                 dba.execute(f'DROP OWNED BY "{role}" CASCADE; DROP ROLE "{role}"'.encode())
