@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import sqlparse
 
 from pgbudget import migrations
 from tests.series import SERIES, SLOTS
+
+# Yoyo cuts the same files into statements anew for every database, which takes half of the time.
+_cut = cache(sqlparse.split)
+sqlparse.split = lambda sql: list(_cut(sql))
 
 
 def migrate(dsn: str, **options: Any) -> list[str]:

@@ -406,13 +406,6 @@ FROM (
     WHERE to_regclass('public.cost_tracking') IS NOT NULL AND c.convalidated IS NOT TRUE
     UNION ALL
     SELECT
-
-        'wrong', 'cost_tracking is UNLOGGED: a crash empties it',
-        'ALTER TABLE public.cost_tracking SET LOGGED'
-    FROM pg_class AS c
-    WHERE c.oid = to_regclass('public.cost_tracking') AND c.relpersistence <> 'p'
-    UNION ALL
-    SELECT
         'wrong', format('row security on %s hides rows from %I and so from the functions, which fail', c.oid::regclass, o.rolname),
         CASE
             WHEN pg_has_role(o.oid, c.relowner, 'USAGE') THEN format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -81,6 +82,7 @@ class PgBouncer:
     def _await_ready(self) -> None:
         def ready() -> bool:
             assert self._process.poll() is None, f"PgBouncer ended: {(self._folder / 'log').read_text()}"
-            return (self._folder / ".s.PGSQL.6432").is_socket()
+            with socket.socket(socket.AF_UNIX) as client:
+                return client.connect_ex(str(self._folder / ".s.PGSQL.6432")) == 0
 
         until(ready, "PgBouncer")

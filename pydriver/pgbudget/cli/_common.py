@@ -349,6 +349,11 @@ def span(length: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
+def age(since: datetime | None, now: datetime) -> str:
+    """Return how long ago something was; a dash where it has no date in any calendar."""
+    return "-" if since is None else span(now - since)
+
+
 def clock(at: datetime, now: datetime) -> str:
     """Return a time in this machine's zone, with its date where that is not today."""
     with suppress(OverflowError):  # at the end of the year 9999

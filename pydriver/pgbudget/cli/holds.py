@@ -18,6 +18,7 @@ from rich.text import Text
 from pgbudget._loading import JsonText, read
 from pgbudget.cli._common import (
     a_span,
+    age,
     amount,
     connected,
     dsn_option,
@@ -53,7 +54,7 @@ class OpenHold:
     reservation_id: UUID
     service_name: str
     estimated_cost: Decimal
-    reserved_at: datetime
+    reserved_at: datetime | None
     expires_at: datetime
     metadata: JsonText | None
     matching: int
@@ -128,6 +129,6 @@ def _show(console: Console, found: list[OpenHold]) -> None:
     table.add_column("lapses in", justify="right", no_wrap=True)
     for hold in found:
         name, key = Text(printable(hold.service_name), style="bold"), Text(str(hold.reservation_id), style="dim")
-        figures = [amount(hold.estimated_cost), span(now - hold.reserved_at), span(hold.expires_at - now)]
+        figures = [amount(hold.estimated_cost), age(hold.reserved_at, now), span(hold.expires_at - now)]
         table.add_row(*([name, key] if wide else [Text("\n").join([name, key])]), *figures)
     console.print(table)

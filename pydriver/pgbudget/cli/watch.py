@@ -22,6 +22,7 @@ from rich.text import Text
 from pgbudget import _wire
 from pgbudget._loading import read
 from pgbudget.cli._common import (
+    age,
     amount,
     clock,
     connected,
@@ -281,7 +282,7 @@ def _budgets_view(frame: Frame, now: datetime, console: Console) -> Group:
 def _holds_view(frame: Frame, now: datetime, rows: int, width: int) -> Group:
     lines = [
         (
-            Text(span(now - hold.reserved_at), style="dim"),
+            Text(age(hold.reserved_at, now), style="dim"),
             Text(amount(hold.estimated_cost)),
             Text(printable(hold.service_name)),
         )

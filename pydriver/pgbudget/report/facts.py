@@ -81,7 +81,7 @@ class Hold:
 
     service_name: str
     estimated_cost: Decimal
-    reserved_at: datetime
+    reserved_at: datetime | None
     expires_at: datetime
     total: int
 

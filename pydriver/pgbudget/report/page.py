@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pgbudget.cli._common import amount, cents, printable, span
+from pgbudget.cli._common import age, amount, cents, printable, span
 
 if TYPE_CHECKING:
     from pgbudget.replay import Figures, Log, Plan
@@ -152,7 +152,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(amount=amount, cents=cents, span=span, minute=_minute)
+    environment.filters.update(amount=amount, cents=cents, span=span, age=age, minute=_minute)
     return environment
 
 
