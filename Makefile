@@ -2,7 +2,7 @@
 # changes.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 
 BIN := .venv/bin
 MIGRATIONS := $(filter-out %.rollback.sql,$(wildcard db/core/migrations/*.sql) $(wildcard db/budgets/migrations/*.sql))

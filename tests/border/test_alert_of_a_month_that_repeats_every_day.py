@@ -6,25 +6,20 @@ BerriAI/litellm#3738, #3113: alerts of month, week and total budgets were repeat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 import pgbudget
-from tests import chain
 from tests.clock import Clock
-from tests.migration.support import session
 from tests.rows import Connection, call, rows, spend
 
 TEAM: dict[str, object] = {"team": "a"}
 
 
 @pytest.fixture
-def db(empty_dsn: str) -> Iterator[Connection]:
-    chain.load(empty_dsn, "budgets")
-    with session(empty_dsn) as connection:
-        yield connection
+def db(budgets: Connection) -> Connection:
+    return budgets
 
 
 def told(db: Connection, kind: str) -> list[tuple[str, ...]]:

@@ -17,6 +17,8 @@ import pytest
 from pgbudget import Budget
 from tests.rows import one
 
+pytestmark = pytest.mark.proof
+
 LLM = Path(__file__).parents[2] / "examples" / "llm"
 
 

@@ -6,13 +6,9 @@ ledger, and a limit was doubled, because jsonb takes for equal what has another 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests import chain
-from tests.migration.support import session
 from tests.rows import Connection, call, rows
 
 TEAMS = {
@@ -35,10 +31,8 @@ TEAMS = {
 
 
 @pytest.fixture
-def budgets(empty_dsn: str) -> Iterator[Connection]:
-    chain.load(empty_dsn, "budgets")
-    with session(empty_dsn) as connection:
-        yield connection
+def db(budgets: Connection) -> Connection:
+    return budgets
 
 
 def balanced(db: Connection) -> dict[str, int]:
@@ -49,50 +43,50 @@ def balanced(db: Connection) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("written", "member"), TEAMS.items())
-def test_whose_it_is(budgets: Connection, written: str, member: str) -> None:
-    call(budgets, "set_budget", "team", 10, "team")
+def test_whose_it_is(db: Connection, written: str, member: str) -> None:
+    call(db, "set_budget", "team", 10, "team")
     request = f'{{"team": {written}}}'
-    assert rows(budgets, "SELECT * FROM budget.reserve(1, 'svc', %s::jsonb)", request)[0].can_proceed
-    assert balanced(budgets) == {member: 1}
+    assert rows(db, "SELECT * FROM budget.reserve(1, 'svc', %s::jsonb)", request)[0].can_proceed
+    assert balanced(db) == {member: 1}
 
 
 @pytest.mark.parametrize("number", ["1e131071", "-1e131071", "1e-16383"])
-def test_a_number_of_any_length_is_a_member(budgets: Connection, number: str) -> None:
+def test_a_number_of_any_length_is_a_member(db: Connection, number: str) -> None:
     """As a direct writer has it: of a caller more than 64 KiB are refused."""
-    call(budgets, "set_budget", "team", 10, "team")
+    call(db, "set_budget", "team", 10, "team")
     for _ in range(2):
-        budgets.execute(
+        db.execute(
             "INSERT INTO public.cost_tracking (service_name, cost, metadata) VALUES ('svc', 1, %s::jsonb)",
             [f'{{"team": {number}}}'],
         )
-    assert list(balanced(budgets).values()) == [2]
+    assert list(balanced(db).values()) == [2]
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("7", "7.0"), ("[7]", "[7.0]"), ('"7"', "7.00"), ('{"a": 1}', '{"a": 1.0}')]
 )
-def test_a_batch_leaves_no_balance_that_is_not_the_sum_of_its_rows(budgets: Connection, one: str, other: str) -> None:
-    call(budgets, "set_budget", "team", 10, "team")
+def test_a_batch_leaves_no_balance_that_is_not_the_sum_of_its_rows(db: Connection, one: str, other: str) -> None:
+    call(db, "set_budget", "team", 10, "team")
     batch = "[{}]".format(
         ", ".join(
             f'{{"estimated_cost": 5, "service_name": "svc", "metadata": {{"team": {team}}}}}' for team in (one, other)
         )
     )
-    holds = [row.reservation_id for row in rows(budgets, "SELECT * FROM budget.reserve_many(%s::jsonb)", batch)]
-    assert sum(balanced(budgets).values()) == 10
+    holds = [row.reservation_id for row in rows(db, "SELECT * FROM budget.reserve_many(%s::jsonb)", batch)]
+    assert sum(balanced(db).values()) == 10
     settlements = [{"reservation_id": str(hold), "actual_cost": n} for n, hold in zip((3, 4), holds, strict=True)]
-    assert len(rows(budgets, "SELECT * FROM budget.settle_many(%s)", Jsonb(settlements))) == 2
-    after = balanced(budgets)
+    assert len(rows(db, "SELECT * FROM budget.settle_many(%s)", Jsonb(settlements))) == 2
+    after = balanced(db)
     assert sorted(after.values()) in ([7], [3, 4])
     granted = 0
-    while rows(budgets, "SELECT * FROM budget.reserve(1, 'svc', %s::jsonb)", f'{{"team": {one}}}')[0].can_proceed:
+    while rows(db, "SELECT * FROM budget.reserve(1, 'svc', %s::jsonb)", f'{{"team": {one}}}')[0].can_proceed:
         granted += 1
     assert granted == (3 if len(after) == 1 else 7)
-    balanced(budgets)
+    balanced(db)
 
 
-def test_a_request_may_be_repeated_by_a_client_that_writes_its_numbers_otherwise(budgets: Connection) -> None:
-    call(budgets, "set_budget", "team", 10, "team")
+def test_a_request_may_be_repeated_by_a_client_that_writes_its_numbers_otherwise(db: Connection) -> None:
+    call(db, "set_budget", "team", 10, "team")
     query = "SELECT * FROM budget.reserve(5, 'svc', %s::jsonb, '00000000-0000-0000-0000-000000000007')"
-    assert [rows(budgets, query, f'{{"team": {team}}}')[0].reason for team in ("7", "7.0")] == ["granted", "replayed"]
-    assert balanced(budgets) == {"7": 5}
+    assert [rows(db, query, f'{{"team": {team}}}')[0].reason for team in ("7", "7.0")] == ["granted", "replayed"]
+    assert balanced(db) == {"7": 5}

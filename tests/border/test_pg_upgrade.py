@@ -21,6 +21,8 @@ from pgbudget.embedded import Server
 from tests import chain
 from tests.race import SECONDS
 
+pytestmark = pytest.mark.proof
+
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 
 

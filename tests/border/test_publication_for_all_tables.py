@@ -15,6 +15,8 @@ from tests.race import until
 from tests.remedies import troubles
 from tests.rows import call, ledger_size, reserve, rows
 
+pytestmark = pytest.mark.proof
+
 LACKS = """
 SELECT c.oid::regclass::text AS name
 FROM pg_class AS c

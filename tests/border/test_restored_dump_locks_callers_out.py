@@ -26,6 +26,8 @@ from tests.race import SECONDS
 from tests.rows import Connection
 from tests.series import SERIES
 
+pytestmark = pytest.mark.proof
+
 ROLES = ("budget_caller", "budget_admin", "budget_reader")
 WEB = "anon, authenticated, service_role"
 ENTRY = "public.check_and_reserve_budget(numeric, text, jsonb)"

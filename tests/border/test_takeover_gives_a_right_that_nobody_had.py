@@ -17,6 +17,8 @@ from tests.migration.support import APPLICATION
 from tests.pgtap import function_privs_are
 from tests.rows import Connection
 
+pytestmark = pytest.mark.proof
+
 RESERVE = "public.check_and_reserve_budget(numeric, text, jsonb)"
 ROLES = ("app_writer", "app_reader", "anon", "authenticated", "App Owner", "app_group")
 

@@ -16,6 +16,8 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
+import pytest
+
 from tests.budgets.books import Books, Who
 from tests.budgets.standing import drift, members, set_budget
 from tests.concurrency import calls
@@ -25,6 +27,8 @@ from tests.concurrency.sessions import Session
 from tests.conftest import Connect
 from tests.race import SECONDS, Connection, Crowd, Job
 from tests.rows import call, rows, spend
+
+pytestmark = pytest.mark.proof
 
 __all__ = ["healthy", "midday"]
 

@@ -24,14 +24,14 @@ from tests.budgets.standing import set_budget
 from tests.concurrency.calls import set_limits, total
 from tests.concurrency.conftest import midday
 from tests.concurrency.sessions import Session
-from tests.migration.conftest import application_dsn, application_roles
+from tests.migration.conftest import application, application_dsn, application_roles
 from tests.pgtap import is_empty
 from tests.race import SECONDS, Connection, Crowd, Job
 from tests.rows import call, rows
 
 pytestmark = pytest.mark.proof
 
-__all__ = ["application_dsn", "application_roles", "midday"]
+__all__ = ["application", "application_dsn", "application_roles", "midday"]
 
 SLOTS = 2
 BACK = series_dir("budgets") / "migrations" / "0004.pgbudget_budgets_takeover.rollback.sql"

@@ -12,6 +12,8 @@ from tests.concurrency.conftest import healthy, midday
 from tests.race import Connection, Crowd
 from tests.rows import call, spend, total
 
+pytestmark = pytest.mark.proof
+
 __all__ = ["healthy", "midday"]
 
 CLIENTS = 64

@@ -28,7 +28,7 @@ def databases(server: Server) -> set[str]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd that is done sooner, and comes to the limit all the same."""
-    monkeypatch.setattr(demo, "ROUNDS", 5)
+    monkeypatch.setattr(demo, "ROUNDS", 12)
 
 
 def shown(dsn: str | None) -> tuple[bool, str]:
@@ -115,6 +115,7 @@ RETURNS TABLE (can_proceed boolean, current_total numeric, reservation_id uuid) 
 """
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("sabotage", "failing"),
     [
@@ -169,6 +170,7 @@ def roles(server: Server) -> set[str]:
         return {name for (name,) in admin.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'budget\_%'")}
 
 
+@pytest.mark.proof
 def test_a_server_that_is_given_is_left_as_it_was(short: None) -> None:
     with Server() as fresh:
         good, _ = shown(fresh.dsn())

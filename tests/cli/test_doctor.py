@@ -240,6 +240,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.says}")
 def test_a_fault_is_found_and_its_mend_ends_it(
     server: Server, dsn: str, db: Connection, roles: None, fault: Fault
@@ -247,6 +248,7 @@ def test_a_fault_is_found_and_its_mend_ends_it(
     mended(server, dsn, db, fault)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "offence",
     [

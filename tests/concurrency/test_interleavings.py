@@ -31,6 +31,8 @@ from tests.pgtap import is_empty
 from tests.race import Connection
 from tests.rows import value
 
+pytestmark = pytest.mark.proof
+
 Ends = tuple[Named, Named]
 Sessions = tuple[Session, Session]
 LeftOver = Callable[[Connection, UUID], str]

@@ -65,8 +65,9 @@ def test_every_decision_sees_all_the_decisions_before_it(db: Connection, crowd: 
         assert all(v.can_proceed == (v.current_total + c <= LIMIT) for v, c in zip(verdicts, costs, strict=True))
 
 
+@pytest.mark.parametrize("rounds", [50, pytest.param(500, marks=pytest.mark.proof)])
 def test_settling_and_cancelling_in_between_never_passes_the_limit(
-    db: Connection, crowd: Callable[[int], Crowd]
+    db: Connection, crowd: Callable[[int], Crowd], rounds: int
 ) -> None:
     clients = crowd(CLIENTS + 2)
 
@@ -94,7 +95,7 @@ def test_settling_and_cancelling_in_between_never_passes_the_limit(
         """The highest total of all that was reserved here, as committed while the others are at it."""
         return max(total(connection, "test") for _ in range(10))
 
-    for number in range(500):
+    for number in range(rounds):
         empty_ledger(db)
         jobs = [client(number * CLIENTS + n, variant) for n, variant in enumerate(variants(number))]
 

@@ -261,6 +261,7 @@ def test_what_was_committed_survives_a_kill() -> None:
         assert ask(server, "SELECT array_agg(n) FROM kept") == [1]
 
 
+@pytest.mark.proof
 def test_kill_waits_for_a_backend_that_is_busy() -> None:
     with Server() as server, psycopg.connect(server.dsn(), autocommit=True) as busy:
         backend = busy.info.backend_pid
@@ -280,6 +281,7 @@ def test_kill_waits_for_a_backend_that_is_busy() -> None:
         assert ask(server, "SELECT 1") == 1
 
 
+@pytest.mark.proof
 def test_a_given_data_directory_is_kept(place: Path) -> None:
     data_dir = place / "below" / "data"
     for tcp in (False, True, True, False):
@@ -335,6 +337,7 @@ def test_a_kept_data_directory_outlives_a_killed_parent(place: Path) -> None:
         assert ask(server, "SELECT 1") == 1
 
 
+@pytest.mark.proof
 def test_an_orphan_is_stopped_first(place: Path) -> None:
     # A process that inherits the pipe keeps the watcher waiting, as a forked worker might.
     parent = Parent(
@@ -372,6 +375,7 @@ def test_a_process_that_merely_has_the_orphans_number_is_spared(place: Path) -> 
 # ---------------------------------------------------------------------------------------------------------- root
 
 
+@pytest.mark.proof
 @as_root
 def test_binaries_out_of_the_accounts_reach_are_copied(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bin_dir = _binaries.find_binaries("18", None)

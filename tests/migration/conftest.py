@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pgbudget.embedded import Server
+from tests.conftest import Endpoint
 from tests.migration.support import APPLICATION, psql, session
 
 ROLES = {"app_writer": "", "app_reader": "", "anon": "", "App Owner": "", "app_dba": "LOGIN CREATEROLE"}
@@ -23,11 +24,19 @@ def application_roles(server: Server) -> Iterator[None]:
             connection.execute(f'DROP ROLE "{role}"'.encode())
 
 
+@pytest.fixture(scope="module")
+def application(server: Server, endpoint: Endpoint, application_roles: None) -> Iterator[str]:
+    """The name of a database with the application's tables, rows, rights and function, to be cloned."""
+    with endpoint.database("application"):
+        psql(server, server.dsn("application"), APPLICATION)
+        yield "application"
+
+
 @pytest.fixture
-def application_dsn(server: Server, application_roles: None, empty_dsn: str) -> str:
-    """A database with the application's tables, rows, rights and function, not migrated yet; as its superuser."""
-    psql(server, empty_dsn, APPLICATION)
-    return empty_dsn
+def application_dsn(server: Server, endpoint: Endpoint, application: str) -> Iterator[str]:
+    """A clone of it, not migrated yet; as its superuser."""
+    with endpoint.database("empty", application):
+        yield server.dsn("empty")
 
 
 @pytest.fixture(params=["empty", "application"])

@@ -29,6 +29,8 @@ from tests.migration.support import (
 from tests.race import SECONDS, until
 from tests.series import SERIES, by_series
 
+pytestmark = pytest.mark.proof
+
 RUN = """
 import os, sys
 from pgbudget import migrations

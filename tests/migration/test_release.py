@@ -11,6 +11,8 @@ import pytest
 
 from tests.race import SECONDS
 
+pytestmark = pytest.mark.proof
+
 COMPILE = Path(__file__).parents[2] / "db" / "compile.py"
 MARKED = "-- begin functions/first.sql\n-- end functions/first.sql\n"
 BACK = "-- begin compiled\n-- end compiled\n"

@@ -24,6 +24,7 @@ def schema(server: Server, dsn: str) -> str:
     return RULES.sub("", dump(server, dsn)).replace("cost numeric(10,4)", "cost numeric")
 
 
+@pytest.mark.proof
 def test_each_migration_is_undone_and_done_again(server: Server, any_dsn: str) -> None:
     before: dict[str, str] = {}
     chain.migrate(any_dsn, on_step=lambda name: before.update({name: schema(server, any_dsn)}))

@@ -18,6 +18,8 @@ from pgbudget.plan import plan
 from tests import chain
 from tests.rows import Connection
 
+pytestmark = pytest.mark.proof
+
 TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 
 # What each attack does once it runs with the rights of who migrates.

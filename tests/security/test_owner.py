@@ -16,6 +16,8 @@ from tests.migration.support import NAMES
 from tests.pgtap import has_role, is_empty
 from tests.rows import Connection
 
+pytestmark = pytest.mark.proof
+
 GROUPS = ("budget_caller", "budget_admin", "budget_reader")
 
 

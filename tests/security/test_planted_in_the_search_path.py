@@ -19,6 +19,8 @@ from tests.cli.command import invoke
 from tests.rows import Connection
 from tests.series import SERIES
 
+pytestmark = pytest.mark.proof
+
 TRAP = "LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'a planted function was called'; END$$"
 OPERANDS = (
     ("text", "text"), ("timestamptz", "timestamptz"), ("timestamptz", "interval"), ("interval", "interval"),
