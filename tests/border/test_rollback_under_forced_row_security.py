@@ -30,6 +30,7 @@ def owner(empty_dsn: str, app_role: str) -> Iterator[Connection]:
             superuser.execute("REASSIGN OWNED BY forced TO postgres; DROP OWNED BY forced; DROP ROLE forced")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("table", TABLES)
 def test_what_it_hides_is_kept(owner: Connection, empty_dsn: str, table: str) -> None:
     owner.execute("SELECT budget.record(1, 'svc')")

@@ -12,6 +12,8 @@ from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
 from pgbudget.scratch import scratch_database
 
+pytestmark = pytest.mark.proof
+
 OURS = {"budget_admin", "budget_caller", "budget_reader"}
 
 

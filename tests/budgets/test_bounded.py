@@ -58,6 +58,7 @@ def _pages_of_calls(tx: Connection) -> dict[str, int]:
     }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("lapses_in", "lapsed"),
     [(None, 0), ("30 minutes", 0), ("30 minutes", 50)],

@@ -47,6 +47,7 @@ def called(dsn: str, body: str, ways: list[int]) -> tuple[str, list[Statement]]:
     return source, [statement for statement in profile.read(dsn) if statement.name == "ways"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("body", "ways", "statements", "branches"),
     [

@@ -422,6 +422,7 @@ def test_a_healthy_database_gives_nothing_to_say(busy: str) -> None:
     assert troubles(busy) == []
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.says}")
 def test_a_fault_is_found_and_its_mend_ends_it(
     server: Server, dsn: str, db: Connection, app_role: str, fault: Fault

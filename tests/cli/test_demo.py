@@ -71,6 +71,7 @@ def found(pattern: str, text: str) -> tuple[str, ...]:
     return match.groups()
 
 
+@pytest.mark.proof
 def test_on_a_terminal_it_shows_progress_in_80_columns(server: Server) -> None:
     done = run_on_terminal("demo", "--dsn", server.dsn())
     assert done.code == 0, done.text

@@ -93,6 +93,7 @@ def up_to_date(dsn: str) -> str:
     return dsn
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("made", [empty, wrong, half_way, up_to_date])
 def test_nothing_is_changed(server: Server, application_dsn: str, made: Any) -> None:
     dsn = made(application_dsn)

@@ -40,6 +40,7 @@ def migrated(server: Server, endpoint: Endpoint, application_roles: None, reques
         return dump(server, server.dsn("migrated"))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("options", [[], ["--single-transaction"]], ids=["for psql", "one batch"])
 def test_psql_runs_it_and_migrating_marks_it(
     server: Server, any_dsn: str, migrated: str, options: list[str], tmp_path: Path

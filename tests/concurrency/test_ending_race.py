@@ -28,6 +28,7 @@ def room(db: Connection) -> None:
     set_limits(daily_soft_cap=10**6, daily_hard_cap=10**6, emergency_kill=10**6)(db)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("race", "rounds"),
     [(race, 1000 if name == "settle, cancel" else 100) for name, race in ONE_HOLD.items()],

@@ -56,6 +56,7 @@ def test_rollback_by_psql(server: Server, any_dsn: str) -> None:
     assert found(server, any_dsn) == as_found
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rollback_may_run_again(server: Server, any_dsn: str, name: str) -> None:
     """A crash can leave a migration undone but still marked."""

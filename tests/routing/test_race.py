@@ -68,6 +68,7 @@ def check_each(db: Connection, answers: dict[UUID, Json]) -> list[UUID]:
     return routed
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("score", "fitting"), [("0", 100), ("0.5", 10), ("1", 4)])
 def test_exactly_as_many_orders_are_routed_as_fit(db: Connection, crowd: Crowd, score: str, fitting: int) -> None:
     spend(db, 90)

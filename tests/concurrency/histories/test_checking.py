@@ -37,6 +37,8 @@ from tests.concurrency.histories.running import History, with_busy_rows
 from tests.concurrency.histories.state import HOUR, Config
 from tests.series import by_series
 
+pytestmark = pytest.mark.proof
+
 LIMIT = 10_000
 NIGHT = 12 * HOUR
 
