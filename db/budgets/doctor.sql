@@ -95,7 +95,7 @@ SELECT
         'the subscription %I writes cost_tracking: what it applies fires no trigger of a statement, and reaches no balance',
         s.subname
     ),
-    'Decide where the rows are first written. Once this database is to decide itself: DROP SUBSCRIPTION, then '
+    'Decide where the rows are first written. Once this database is to decide itself, drop the subscription, and then: '
     'SELECT * FROM budget.reconcile()'
 FROM pg_subscription AS s
 INNER JOIN pg_subscription_rel AS r ON s.oid = r.srsubid

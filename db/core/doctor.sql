@@ -498,15 +498,24 @@ SELECT
     ),
     coalesce(
         (
-            SELECT format('DROP VIEW %s; then ', string_agg(DISTINCT r.ev_class::regclass::text, ', '))
+            SELECT
+                format(
+                    'psql "$DATABASE_URL" -c ''DROP VIEW %s'' && pgbudget sql | psql "$DATABASE_URL"%s',
+                    string_agg(DISTINCT r.ev_class::regclass::text, ', '),
+                    CASE
+                        WHEN to_regclass('budget.budgets') IS NOT NULL
+                            THEN ' && pgbudget sql --series budgets | psql "$DATABASE_URL"'
+                    END
+                )
             FROM pg_depend AS d
             INNER JOIN pg_rewrite AS r ON d.objid = r.oid
             WHERE
                 d.classid = 'pg_rewrite'::regclass
                 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
                 AND r.ev_class <> a.attrelid
-        ), ''
-    ) || 'run the migrations again as one file, which widens it and makes the views of pgbudget: pgbudget sql | psql'
+            HAVING count(*) > 0
+        ), 'Run the migrations again as one file, which widens it: pgbudget sql | psql "$DATABASE_URL"'
+    )
 FROM pg_attribute AS a
 WHERE
     a.attrelid = to_regclass('public.cost_tracking')
@@ -542,7 +551,7 @@ SELECT
         'cost_tracking has child tables, whose rows no trigger or constraint of pgbudget watches: %s',
         string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text)
     ),
-    'Move their rows into the ledger itself, drop the trigger that fills them, and ALTER TABLE … NO INHERIT public.cost_tracking'
+    'Move their rows into the ledger itself, drop the trigger that fills them, and take them out: ALTER TABLE … NO INHERIT public.cost_tracking.'
 FROM pg_inherits AS i
 WHERE i.inhparent = to_regclass('public.cost_tracking')
 HAVING count(*) > 0
