@@ -47,6 +47,7 @@ def test_what_it_hides_is_kept(owner: Connection, empty_dsn: str, table: str) ->
     chain.rollback(make_conninfo(empty_dsn, user="forced"), all=True)
 
     assert owner.execute("SELECT to_regnamespace('budget')").fetchone() == (None,)
+    assert owner.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"]).fetchone() == (True,)
     owner.execute(f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY".encode())
     row = owner.execute(count).fetchone()
     assert row

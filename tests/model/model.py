@@ -168,6 +168,8 @@ class Budget:
             reason, retry_at = "in_flight", enough_have_lapsed_at()
         else:
             reason, retry_at = "exhausted", resets_at
+        if retry_at is not None and retry_at <= self.now:
+            retry_at = None  # the window of the hold has ended: it has room no more
         return Verdict(
             can_proceed=reason == "granted",
             current_total=total,
