@@ -168,8 +168,6 @@ class Budget:
             reason, retry_at = "in_flight", enough_have_lapsed_at()
         else:
             reason, retry_at = "exhausted", resets_at
-        if retry_at is not None and retry_at <= self.now:
-            retry_at = None  # the window of the hold has ended: it has room no more
         return Verdict(
             can_proceed=reason == "granted",
             current_total=total,
@@ -179,7 +177,8 @@ class Budget:
             limit_amount=kill,
             remaining=kill - total,
             resets_at=resets_at,
-            retry_at=retry_at,
+            # A hold's own window may have ended, and has no more room to come.
+            retry_at=retry_at if retry_at and retry_at > self.now else None,
             expires_at=None,
         )
 
