@@ -21,7 +21,7 @@ from pgbudget.embedded import Server
 from tests.cli.command import invoke
 from tests.remedies import Connection, Fault, caller, examined, follow, mended, pasted, troubles
 from tests.rows import spend
-from tests.series import SERIES
+from tests.series import SERIES, by_series
 
 LEDGER = "public.cost_tracking"
 ROLES = ("My App", "anon", "Doctor's Owner")
@@ -166,7 +166,8 @@ FAULTS = [
             RESET session_replication_role""",
         "wrong",
         "a cancelled hold costs nothing (1 times, as in ",
-        by_hand="DELETE FROM public.cost_tracking WHERE metadata ->> 'type' = 'cancelled'",
+        by_hand="DELETE FROM public.cost_tracking WHERE metadata ->> 'type' = 'cancelled'"
+        + by_series(core="", budgets="; SELECT * FROM budget.reconcile()"),
     ),
     Fault(
         "lapsed holds",
