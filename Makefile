@@ -28,8 +28,8 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 test: .venv/with-test ## Show that all of it works here, in five minutes; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(PYTEST) -m 'not proof' --durations 10 $(T)
 
-# What each part of it runs is below. Every test is in `test` or in `proof-depth`; the other parts run tests again, on
-# other servers, with other series or under coverage.
+# What each part of it runs is below. `proof-depth` has what `test` leaves out, but for what Python's coverage runs whole;
+# the other parts run tests again, on other servers and with other series.
 PROOF := proof-depth coverage proof-16 proof-budgets proof-slots
 
 proof: .venv/with-test ## Run all the rest, in some twenty minutes: mutants, histories, faults, PostgreSQL 15 and 16, the other series
@@ -37,7 +37,7 @@ proof: .venv/with-test ## Run all the rest, in some twenty minutes: mutants, his
 	@. tests/parts.sh; for part in $(PROOF); do part $$part $(MAKE) --no-print-directory $$part; done
 
 proof-depth: .venv/with-test
-	$(PYTEST) -m proof --durations 10 $(T)
+	$(PYTEST) -m proof --durations 10 $(addprefix --ignore=,$(PYTHON_TESTS)) $(T)
 
 proof-16: .venv/with-test
 	PG=16 $(PYTEST) tests/sql tests/security $(T)
