@@ -68,6 +68,7 @@ coverage-sql: .venv/with-test
 	rm -rf build/coverage/sql
 	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/core $(PYTEST) $(SQL_TESTS)
 	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets $(PYTEST) tests/budgets
+	PG_BIN=$(WITH_PROFILER) PLPGSQL_COVERAGE=build/coverage/sql/budgets SERIES=budgets $(PYTEST) $(BORDER_TESTS)
 	$(BIN)/python -m tests.checkers.coverage core build/coverage/sql
 	$(BIN)/python -m tests.checkers.coverage budgets build/coverage/sql/budgets
 
@@ -82,6 +83,8 @@ coverage-python: .venv/with-test
 WITH_PROFILER := /usr/lib/postgresql/15/bin
 SQL_TESTS := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
 SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
+BORDER_TESTS := $(addprefix tests/border/test_,trigger_that_swallows_or_moves_the_row.py row_of_the_year_294276.py)
+SQL_TESTS += $(BORDER_TESTS)
 PYTHON_TESTS := tests/driver tests/cli tests/embedded tests/replay tests/report
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
