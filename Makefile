@@ -75,7 +75,7 @@ coverage-sql: .venv/with-test
 coverage-python: .venv/with-test
 	mkdir -p build/coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS) $(BORDERS_OF_PYTHON)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -86,6 +86,8 @@ SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests
 BORDER_TESTS := $(addprefix tests/border/test_,trigger_that_swallows_or_moves_the_row.py row_of_the_year_294276.py)
 SQL_TESTS += $(BORDER_TESTS)
 PYTHON_TESTS := tests/driver tests/cli tests/embedded tests/replay tests/report
+BORDERS_OF_PYTHON := $(addprefix tests/border/test_,one_idle_transaction_holds_up_everybody.py one_odd_row_hides_the_others.py)
+BORDERS_OF_PYTHON += tests/border/test_restored_dump_locks_callers_out.py
 
 check: .venv/with-check ## Check style, types, SQL and that the migrations hold what the function files say
 	$(BIN)/ruff check .
