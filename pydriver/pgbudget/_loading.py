@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg.abc import AdaptContext, Buffer
-from psycopg.adapt import AdaptersMap, Loader
+from psycopg.adapt import Loader
 from psycopg.rows import class_row
 from psycopg.types.datetime import IntervalLoader, TimestamptzLoader
 from psycopg.types.numeric import NumericLoader
@@ -122,13 +122,9 @@ _LOADERS: dict[str, type[Loader]] = {
     "timestamptz": _Timestamptz,
     "interval": _Interval,
     **dict.fromkeys(("text", "name", "varchar"), _Text),
+    **dict.fromkeys(("json", "jsonb"), _Json),
 }
-
-
-def load_anything(adapters: AdaptersMap) -> None:
-    """Have money exact, texts as texts, and instants and lengths of time whatever they are."""
-    for type_name, loader in _LOADERS.items():
-        adapters.register_loader(type_name, loader)
+"""Money exact, texts as texts, JSON as its text, and instants and lengths of time whatever they are."""
 
 
 def read(
@@ -143,7 +139,6 @@ def read(
         psycopg.Error: if the database does; never because of what is in a row.
     """
     with connection.cursor(row_factory=class_row(row)) as cursor:
-        load_anything(cursor.adapters)
-        for type_name in ("json", "jsonb"):
-            cursor.adapters.register_loader(type_name, _Json)
+        for type_name, loader in _LOADERS.items():
+            cursor.adapters.register_loader(type_name, loader)
         return cursor.execute(query, asked).fetchall()
