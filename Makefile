@@ -10,6 +10,8 @@ SOURCES := $(wildcard db/*/functions) $(wildcard db/*/interim) $(wildcard db/*/v
 
 # The embedded server reads these two.
 export PG PG_BIN
+# What each of many processes would compile anew is kept, in __pycache__.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
