@@ -44,10 +44,10 @@ proof-depth: .venv/with-test
 proof-16: .venv/with-test
 	PG=16 $(PYTEST) tests/sql tests/security $(T)
 
-# The suites that both series have, with the other one; then with the room of the day spread over slots what else meets
+# The suites that both series have, with the other one, the longest tests first; then with the room of the day spread over slots what else meets
 # that: faults, the driver and the command line.
 proof-budgets: .venv/with-test
-	SERIES=budgets HISTORIES=500 $(PYTEST) tests/sql tests/routing tests/security tests/concurrency tests/model tests/checkers $(T)
+	SERIES=budgets HISTORIES=500 $(PYTEST) tests/model tests/concurrency tests/security tests/checkers tests/routing tests/sql $(T)
 
 proof-slots: .venv/with-test
 	SERIES=budgets SLOTS=4 $(PYTEST) tests/faults $(addprefix tests/driver/test_,$(addsuffix .py,async budget connections hold)) \
