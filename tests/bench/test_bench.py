@@ -20,6 +20,9 @@ from tests.bench.subjects import SUBJECTS
 
 pytestmark = pytest.mark.proof
 
+# Who asks for the same run has the same worker, so that it is made once.
+OF_CORE, OF_BUDGETS = pytest.mark.xdist_group("bench of core"), pytest.mark.xdist_group("bench of budgets")
+
 
 def _quick(part: Part[Any], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A whole run, at tiny sizes."""
@@ -38,7 +41,7 @@ def quick_budgets(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return _quick(BUDGETS, tmp_path_factory)
 
 
-@pytest.fixture(params=["core", "budgets"])
+@pytest.fixture(params=[pytest.param("core", marks=OF_CORE), pytest.param("budgets", marks=OF_BUDGETS)])
 def part(request: pytest.FixtureRequest) -> tuple[Part[Any], Results]:
     if request.param == "core":
         return CORE, request.getfixturevalue("quick")
@@ -103,6 +106,7 @@ def test_what_a_batch_leaves_is_no_part_of_the_next_ones_day() -> None:
             assert states[0] == states[1]
 
 
+@OF_CORE
 def test_the_server_is_durable_and_the_run_says_on_what_it_was(quick: Results) -> None:
     settings = quick.data["server"]["settings"]
     assert {settings[name] for name in ("fsync", "full_page_writes", "synchronous_commit")} == {"on"}
@@ -125,12 +129,14 @@ def test_the_profile_knows_what_each_function_is_for(part: tuple[Part[Any], Resu
     }
 
 
+@OF_CORE
 def test_a_settle_changes_the_days_index_because_that_carries_what_changes(quick: Results) -> None:
     hot = {counts["kind"]: (counts["updates"], counts["hot_updates"]) for counts in quick.data["hot_updates"]}
     pairs = CORE.quick.pairs
     assert hot == {"core": (pairs, 0), "core, plain index": (pairs, pairs)}
 
 
+@OF_CORE
 def test_a_backend_keeps_memory_for_the_functions_and_no_more_of_it_for_more_calls(quick: Results) -> None:
     for kept in quick.data["memory"]:
         before, first, after = (kept[when] for when in ("before", "after_first", "after_all"))
