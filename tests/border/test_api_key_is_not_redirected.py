@@ -25,7 +25,7 @@ LLM = Path(__file__).parents[2] / "examples" / "llm"
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])  # how often it looks whether it is to end
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
