@@ -76,6 +76,10 @@ def pytest_runtest_setup() -> None:
     time.sleep(seconds_to_wait())
 
 
+def pytest_sessionfinish() -> None:
+    profile.write()
+
+
 class Connect(Protocol):
     """The type of the fixture `connect`."""
 

@@ -120,8 +120,13 @@ _sums: dict[Key, Statement] = {}
 
 def collect(dsn: str) -> None:
     """Take down what a database has counted, if the run is profiled. Nobody uses the database afterwards."""
-    if folder := os.environ.get(VARIABLE):
+    if VARIABLE in os.environ:
         added(read(dsn), _sums)
-        file = Path(folder) / f"{os.getpid()}.json"
+
+
+def write() -> None:
+    """Keep the sums of this process, if the run is profiled; called once, at its end."""
+    if _sums:
+        file = Path(os.environ[VARIABLE]) / f"{os.getpid()}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps([asdict(statement) for statement in _sums.values()]))
