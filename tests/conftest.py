@@ -86,17 +86,26 @@ class Connect(Protocol):
     def __call__(self, *, role: str = "postgres", **options: Any) -> psycopg.Connection[TupleRow]: ...
 
 
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """Make what is temporary in memory, if there is room: a clone is hundreds of small files."""
+    with pytest.MonkeyPatch.context() as patch:
+        if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+            patch.setattr(tempfile, "tempdir", str(MEMORY))
+        yield
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """Start the server of this run (each xdist worker has its own), chosen by PG or PG_BIN.
 
     Its data need not outlive a crash of the machine; a test about durability starts a server of its own.
     """
-    server = Server(settings={"fsync": "off", "full_page_writes": "off", **profile.settings()})
-    with pytest.MonkeyPatch.context() as patch:
-        # A clone is hundreds of small files: in memory they take a tenth of the time.
-        if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:
-            patch.setattr(tempfile, "tempdir", str(MEMORY))
+    cluster = os.environ.get(surroundings.CLUSTER)
+    server = Server(
+        Path(cluster) if cluster else None, settings={"fsync": "off", "full_page_writes": "off", **profile.settings()}
+    )
+    with in_memory():
         server.start()
     yield server
     server.stop()

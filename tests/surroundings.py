@@ -14,6 +14,9 @@ import time
 SERVER = ("PG", "PG_BIN")
 """What chooses the server of this run, and so is not an accident."""
 
+CLUSTER = "CLUSTER"
+"""The variable that names the data directory of this run's server, where it is not to make one."""
+
 STYLE = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "TERM", "COLORTERM")
 
 NEUTRAL = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
