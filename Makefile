@@ -25,7 +25,7 @@ help: ## Show this help
 demo: .venv/with-demo ## See the race and its end on a PostgreSQL of its own, or on yours: DSN=postgresql://...
 	@$(BIN)/pgbudget demo $(if $(DSN),--dsn '$(value DSN)')
 
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 test: .venv/with-test ## Show that all of it works here, in five minutes; T='-k name' passes options to pytest, JOBS=4 runs wider
 	$(PYTEST) -m 'not proof' --durations 10 $(T)
@@ -33,6 +33,9 @@ test: .venv/with-test ## Show that all of it works here, in five minutes; T='-k 
 # What each part of it runs is below. `proof-depth` has what `test` leaves out, but for what Python's coverage runs whole;
 # the other parts run tests again, on other servers and with other series.
 PROOF := proof-depth coverage proof-16 proof-budgets proof-slots
+
+# On two cores: the tests of these wait as much as they compute.
+proof-depth coverage-python proof-slots: JOBS = 4
 
 proof: .venv/with-test ## Run all the rest, in some twenty minutes: mutants, histories, faults, PostgreSQL 15 and 16, the other series
 	@[ -x $(WITH_PROFILER)/postgres ] || { echo 'It needs PostgreSQL 15 in $(WITH_PROFILER) too, with plpgsql_check.' >&2; exit 1; }
@@ -77,7 +80,7 @@ coverage-sql: .venv/with-test
 coverage-python: .venv/with-test
 	mkdir -p build/coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS) $(BORDERS_OF_PYTHON)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(PYTHON_TESTS) $(BORDERS_OF_PYTHON) $(addprefix --ignore=,$(TYPING))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -88,6 +91,7 @@ SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests
 BORDER_TESTS := $(addprefix tests/border/test_,trigger_that_swallows_or_moves_the_row.py row_of_the_year_294276.py)
 SQL_TESTS += $(BORDER_TESTS)
 PYTHON_TESTS := tests/driver tests/cli tests/embedded tests/replay tests/report
+TYPING := tests/driver/test_typing.py # which has mypy read the driver, and runs nothing of it
 BORDERS_OF_PYTHON := $(addprefix tests/border/test_,one_idle_transaction_holds_up_everybody.py one_odd_row_hides_the_others.py)
 BORDERS_OF_PYTHON += tests/border/test_restored_dump_locks_callers_out.py
 
