@@ -18,7 +18,7 @@ Record = Callable[[str, object], None]
 
 MUTANTS = [*catalogue.MUTANTS, *catalogue_budgets.MUTANTS, *catalogue_rows.MUTANTS]
 
-BATCH = 25
+BATCH = 12
 
 
 def batches() -> list[tuple[str, list[str]]]:
