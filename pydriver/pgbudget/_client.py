@@ -21,6 +21,7 @@ from psycopg.rows import scalar_row
 from pgbudget import _wire
 from pgbudget._arguments import Metadata, Money, money
 from pgbudget._both import entered, ready
+from pgbudget._conninfo import readable
 from pgbudget._functions import Call, Functions
 from pgbudget.errors import DatabaseBehind, InTransaction, translated
 from pgbudget.results import Event
@@ -149,7 +150,8 @@ class Client(Functions, Generic[Source, Held]):
         async with entered(self._opening):
             if self._own is None or self._own.closed:
                 # Prepared statements are off because a transaction pooler may stand in between.
-                self._own = await ready(self._connect(self._source, autocommit=True, prepare_threshold=None))
+                conninfo = readable(self._source)
+                self._own = await ready(self._connect(conninfo, autocommit=True, prepare_threshold=None))
             return nullcontext(self._own)
 
     async def _check_version(self, connection: Any) -> None:

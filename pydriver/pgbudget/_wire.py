@@ -20,6 +20,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.types.array import register_all_arrays
 from psycopg.types.datetime import TimestamptzBinaryLoader
 
+from pgbudget._conninfo import readable
 from pgbudget._loading import Beyond
 
 SEARCH_PATH = "pg_catalog, pg_temp"
@@ -186,7 +187,7 @@ class PinnedConnection(psycopg.Connection[Any]):
 def connect(dsn: str, application: str) -> PinnedConnection:
     """Open a connection of ours: autocommit, nothing prepared, because a transaction pooler may stand in between."""
     opened = PinnedConnection.connect(
-        dsn, autocommit=True, prepare_threshold=None, fallback_application_name=application
+        readable(dsn), autocommit=True, prepare_threshold=None, fallback_application_name=application
     )
     opened.schemas = own_schemas(opened)
     return opened

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import traceback
+from collections.abc import Callable, Iterator
+
 import click
+import psycopg
 import pytest
 
+from pgbudget import AsyncBudget, Budget, doctor, migrations
 from pgbudget.cli import _common
 from pgbudget.cli.app import app
+from pgbudget.plan import plan
 from tests.cli.command import invoke
+from tests.cli.terminal import run
 
 SECRET = "s3cr3t"
 UNREADABLE = (
@@ -78,3 +86,52 @@ def test_what_can_be_read_is_left_to_libpq(dsn: str) -> None:
     command = click.Command("read", params=[click.Option(["--dsn"], callback=_common._readable)], callback=str)
     with command.make_context("read", ["--dsn", dsn]) as context:
         assert context.params == {"dsn": dsn}
+
+
+async def asynchronous(dsn: str) -> None:
+    async with AsyncBudget(dsn) as budget:
+        await budget.version()
+
+
+IN_PYTHON: dict[str, Callable[[str], object]] = {
+    "Budget": lambda dsn: Budget(dsn).version(),
+    "Budget posts": lambda dsn: Budget(dsn).record(1, "svc"),
+    "AsyncBudget": lambda dsn: asyncio.run(asynchronous(dsn)),
+    "doctor": lambda dsn: list(doctor.examine(dsn)),
+    "migrate": migrations.migrate,
+    "rollback": migrations.rollback,
+    "plan": plan,
+}
+
+
+def chained(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it comes from, also where a traceback would not show them."""
+    if error is not None:
+        yield error
+        yield from chained(error.__cause__)
+        yield from chained(error.__context__)
+
+
+@pytest.mark.parametrize("dsn", UNREADABLE)
+@pytest.mark.parametrize("called", IN_PYTHON.values(), ids=IN_PYTHON.keys())
+def test_nor_by_the_driver(called: Callable[[str], object], dsn: str) -> None:
+    with pytest.raises(psycopg.ProgrammingError, match="the connection string") as raised:
+        called(dsn)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert SECRET not in shown + "".join(f"{error!r} {error.__dict__}" for error in chained(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("dsn", "code", "says"),
+    [
+        (UNREADABLE[0], 2, "the connection string cannot be read"),
+        (UNREADABLE[3], 2, "the connection string has an @ too many"),
+        (f"postgresql://u:{SECRET}@localhost:1/db", 3, "connection failed"),
+    ],
+)
+def test_nor_by_a_traceback(dsn: str, code: int, says: str) -> None:
+    done = run("status", env={"DATABASE_URL": dsn, "PGBUDGET_DEBUG": "1"})
+    assert done.code == code
+    assert "Traceback" in done.err
+    assert says in done.err
+    assert SECRET not in done.err

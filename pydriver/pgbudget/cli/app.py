@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from typing import Any
 
 import click
 import psycopg
 
-from pgbudget.cli._common import AS_JSON, FAILED, REFUSED, USAGE, complain
+from pgbudget.cli._common import AS_JSON, FAILED, REFUSED, USAGE, complain, printable
 from pgbudget.cli.budgets import budgets
 from pgbudget.cli.demo import demo
 from pgbudget.cli.doctor import doctor
@@ -55,7 +56,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (BudgetError, psycopg.Error, EmbeddedError) as error:
             if os.environ.get("PGBUDGET_DEBUG"):
-                raise
+                click.echo(printable("".join(traceback.format_exception(error)), keep="\n"), err=True)
             complain(error, for_machines=ctx.meta.get(AS_JSON, False))
             ctx.exit(_exit_code(error))
 
