@@ -45,17 +45,20 @@ class Fault:
     calls: str = "SELECT budget.reserve_advisory(0.001, 'svc')"
 
 
-def examined(dsn: str) -> dict[str, Any]:
-    """The checks by their names. What the server of the tests leaves out to be fast is not held against it."""
-    checks = json.loads(invoke("doctor", "--json", dsn=dsn).out)["checks"]
+def examined(dsn: str, *options: str) -> dict[str, Any]:
+    """The checks by their names, of doctor with these options.
+
+    What the server of the tests leaves out to be fast is not held against it.
+    """
+    checks = json.loads(invoke("doctor", "--json", *options, dsn=dsn).out)["checks"]
     return {check["name"]: check for check in checks if check["name"] != "server"}
 
 
-def troubles(dsn: str) -> list[Trouble]:
+def troubles(dsn: str, *options: str) -> list[Trouble]:
     """The check, verdict, what was found and the mend, of all that is not well."""
     return [
         (name, finding["verdict"], finding["found"], finding["mend"])
-        for name, check in examined(dsn).items()
+        for name, check in examined(dsn, *options).items()
         for finding in check["findings"]
         if finding["verdict"] != "info"
     ]

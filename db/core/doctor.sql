@@ -326,15 +326,6 @@ INNER JOIN pg_roles AS r ON t.relowner = r.oid
 WHERE t.relname <> 'cost_tracking' AND r.oid <> o.oid AND NOT r.rolsuper
 GROUP BY o.rolname, r.oid
 UNION ALL
-SELECT
-    'note',
-    format('what is asked here runs with the rights of %I, and %s can change it', current_user, n.nspowner::regrole),
-    format('Ask as %s, or as a member of budget_reader.', n.nspowner::regrole)
-FROM pg_namespace AS n
-INNER JOIN pg_roles AS o ON n.nspowner = o.oid
-INNER JOIN pg_roles AS me ON me.rolname = current_user
-WHERE n.nspname = 'budget' AND me.rolsuper AND NOT o.rolsuper
-UNION ALL
 SELECT 'info', 'functions run with the rights of ' || string_agg(quote_ident(o.rolname), ', '), NULL
 FROM owners AS o
 HAVING count(*) = 1;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from typing import Any, Protocol, TypeVar
 
@@ -57,7 +57,8 @@ class Budget(Client[str | Connection | Pool[AbstractContextManager[Connection]],
         DatabaseBehind: from the first call, which asks the database for the version of its functions.
     """
 
-    _connect, _sleep = staticmethod(Connection.connect), staticmethod(time.sleep)
+    _connect: Callable[..., Any] = staticmethod(Connection.connect)
+    _sleep = staticmethod(time.sleep)
     _enters, _hold, _lock = "__enter__", Hold, threading.Lock
 
     def _invoke(self, call: Call[T]) -> T:

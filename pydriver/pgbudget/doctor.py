@@ -17,7 +17,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.rows import class_row
 
-from pgbudget import _roles, _wire, migrations
+from pgbudget import _roles, _trust, _wire, migrations
 from pgbudget._client import REQUIRED_VERSION
 from pgbudget.errors import BudgetError
 from pgbudget.locks import look
@@ -28,6 +28,9 @@ BIG_LEDGER_ROWS = 20_000
 """From here on reading all of the ledger for each decision is felt."""
 
 _CHECK = re.compile(r"^-- check: (?P<name>[^\n]+)\n(?P<query>.+?;)$", re.MULTILINE | re.DOTALL)
+_COMMENT_OR_TEXT = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
+_READ = re.compile(r"\b(budget|public)\.(\w+)")
+"""What a question reads or calls: names in its texts are only looked up in the catalogs."""
 _FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION (?P<name>[\w.]+)\(.*?\$function\$(?P<body>.*)\$function\$;", re.MULTILINE | re.DOTALL
 )
@@ -56,19 +59,23 @@ class Check:
     findings: list[Finding]
 
 
-def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Iterator[Check]:
+def examine(
+    dsn: str, on_check: Callable[[str], object] = lambda _: None, *, accept_owner: bool = False
+) -> Iterator[Check]:
     """Look at everything, one check after the other.
 
     Args:
         dsn: libpq URI or keyword string; as the role that migrated, or nearly so, all of it can be seen.
         on_check: called with a check's name before it runs; some read the whole ledger.
+        accept_owner: trust other owners of the tables with the rights of this role. Else, where they could run code
+            with them, only the catalogs are looked at.
 
     Raises:
         psycopg.OperationalError: if the database cannot be reached.
     """
     # Nothing planted in this role's own search path is called, and the session is left as it was found.
     with _wire.connect(dsn, "pgbudget doctor") as connection:
-        for name, series, look in _checks(connection):
+        for name, series, look in _checks(connection, accept_owner):
             on_check(name)
             check = _checked(connection, name, series, look)
             yield check
@@ -77,10 +84,12 @@ def examine(dsn: str, on_check: Callable[[str], object] = lambda _: None) -> Ite
 
 
 def _checks(
-    connection: psycopg.Connection[Any],
+    connection: psycopg.Connection[Any], accept_owner: bool
 ) -> Iterator[tuple[str, str, Callable[[], Iterable[Finding]]]]:
     """Each check: its name, the series that it is about, and how to look."""
-    yield "version", "core", lambda: _version(connection)
+    trust = partial(_trust.look, connection, accept_owner=accept_owner)
+    yield "version", "core", lambda: _version(connection, trust())
+    yield "whose code runs", "core", lambda: _whose(trust())
     yield "clock", "core", lambda: _clock(connection)
     yield "connection", "core", lambda: _connection(connection)
     yield "yoyo's tables", "core", lambda: _bookkeeping(connection)
@@ -93,9 +102,9 @@ def _checks(
     for series in installed:
         file = migrations.series_dir(series) / "doctor.sql"
         for match in _CHECK.finditer(file.read_text() if file.is_file() else ""):
-            yield match["name"], series, partial(_asked, connection, match["query"])
+            yield match["name"], series, partial(_asked, connection, match["query"], trust, accept_owner)
     yield "decision lock", "core", lambda: _decision_lock(connection)
-    yield "index of the day", "core", lambda: _plan(connection)
+    yield "index of the day", "core", lambda: _plan(connection, trust())
 
 
 def _checked(
@@ -118,17 +127,35 @@ def _checked(
     return Check(name, next((v for v in ("wrong", "note") if v in verdicts), "ok"), findings)
 
 
-def _asked(connection: psycopg.Connection[Any], query: str) -> list[Finding]:
+def _asked(
+    connection: psycopg.Connection[Any], query: str, trust: Callable[[], _trust.Seen], accept_owner: bool
+) -> list[Finding]:
+    """Ask a series' own question; what is no catalog in it, only where that runs nobody else's code."""
+    read = set(_READ.findall(_COMMENT_OR_TEXT.sub("", query)))
+    if read:
+        trust().require()
+        tables = sorted(table for schema, table in read if schema == "public")
+        _trust.require_tables(connection, tables, accept_owner=accept_owner)
     with connection.cursor(row_factory=class_row(Finding)) as cursor:
         # The columns of a VALUES list or a UNION may have any names.
         named = f"SELECT q.* FROM ({query.rstrip(';')}) AS q (verdict, found, mend)"  # noqa: S608 - a file of ours
         return cursor.execute(named.encode()).fetchall()
 
 
-def _version(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+def _whose(seen: _trust.Seen) -> Iterator[Finding]:
+    """Whether a role could run code with the rights of who asks, which a superuser should not let any other do."""
+    for thing in seen.stops[:1]:
+        more = f" (and that of {len(seen.stops) - 1} more)" if len(seen.stops) > 1 else ""
+        yield Finding("wrong", f"{thing.told}{more}: only the catalogs are looked at", thing.way_out)
+    for owner in sorted({thing.owner for thing in seen.things if thing.is_accepted}):
+        yield Finding("info", f"{owner!r} could run code with your rights, and is trusted with them")
+
+
+def _version(connection: psycopg.Connection[Any], seen: _trust.Seen) -> Iterator[Finding]:
     if _value(connection, "SELECT to_regprocedure('budget.version()') IS NULL"):
         yield Finding("wrong", "pgbudget is not installed in this database", _forward(connection))
         return
+    seen.require()
     found = str(_value(connection, "SELECT budget.version()"))
     theirs, ours = ([int(n) for n in re.findall(r"\d+", version)] for version in (found, REQUIRED_VERSION))
     if theirs < ours:
@@ -254,7 +281,7 @@ def _again(series: str) -> str:
     return _AGAIN.format("" if series == "core" else f" --series {series}")
 
 
-def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+def _plan(connection: psycopg.Connection[Any], seen: _trust.Seen) -> Iterator[Finding]:
     """Whether the day's sum reads the day alone: as the view asks for it, which a reader may explain."""
     if not _value(
         connection,
@@ -268,6 +295,7 @@ def _plan(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
             float, _value(connection, "SELECT reltuples FROM pg_class WHERE oid = to_regclass('public.cost_tracking')")
         )
     )
+    seen.require()
     with connection.transaction():
         if DAY_INDEX in _explained(connection):
             yield Finding("info", f"in use, over about {max(rows, 0)} rows")

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from pgbudget import _wire, migrations
+from pgbudget import _trust, _wire, migrations
 from pgbudget.locks import Session, sessions
 
 # What the migrations themselves ask, in the order in which they call each other.
@@ -107,6 +107,9 @@ def _notes(
     if owner is not None:
         # To look at its tables would run its code already.
         return [Note(None, "stops", migrations.OF_ANOTHER.format(owner), migrations.ON_ANOTHER.format(owner))]
+    seen = _trust.look(connection, accept_owner=accept_owner)
+    if seen.is_there and seen.stops:
+        return [Note(None, "stops", thing.told, thing.way_out) for thing in seen.stops[:1]]
     for each in dict.fromkeys(("core", series)):
         folder = migrations.series_dir(each)
         todo = [name for name in pending if name in migrations.names(each)]
@@ -120,7 +123,11 @@ def _notes(
         asked = re.sub(rf"\bbudget\.({'|'.join(_ASKED)})\b", r"pg_temp.\1", asked)
         connection.execute(asked.encode() + questions.read_bytes())
         names = {name[:4]: name for name in todo}
-        rows = connection.execute("SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)])
+        with connection.transaction():
+            connection.execute("SET TRANSACTION READ ONLY")  # from here on, and up to this savepoint's end
+            rows = connection.execute(
+                "SELECT * FROM pg_temp._plan(%s::text[], %s::text[])", [list(names), list(grant_to)]
+            ).fetchall()
         notes += [Note(names.get(number), kind, note, remedy) for number, kind, note, remedy in rows]
     return notes
 

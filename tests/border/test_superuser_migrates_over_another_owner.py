@@ -69,7 +69,7 @@ def test_accepted_it_makes_everything_the_owners(server: Server, superuser: Conn
     assert plan(empty_dsn, accept_owner=True).stops == []
     assert invoke("migrate", "--series", SERIES, "--accept-owner", dsn=empty_dsn).code == 0
     is_empty(superuser, OF_OTHERS)
-    wrong = {trouble[0] for trouble in troubles(empty_dsn) if trouble[1] == "wrong"}
+    wrong = {trouble[0] for trouble in troubles(empty_dsn, "--accept-owner") if trouble[1] == "wrong"}
     assert wrong == {"who else may write the tables"}  # anon, from before
 
     # What he puts on his table runs with his own rights.

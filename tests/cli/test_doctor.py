@@ -291,13 +291,23 @@ def test_what_is_wrong_comes_last_and_is_the_exit_code(dsn: str, db: Connection)
 
 
 def test_a_ledger_that_was_given_away(server: Server, dsn: str, db: Connection, app_role: str, roles: None) -> None:
-    """Once the functions are its owner's too, it is only said that he could change what a superuser asks."""
+    """Until all is its owner's a superuser is told to give it to him, and then to ask as he, or to trust him."""
     db.execute(f"""ALTER TABLE {LEDGER} OWNER TO "Doctor's Owner" """.encode())
     [mend] = [mend for check, verdict, _, mend in troubles(dsn) if (check, verdict) == ("owner", "wrong")]
     assert mend
     with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
         follow(server, dsn, mend)
-    assert all(verdict == "note" for _, verdict, *_ in troubles(dsn))
+    [(check, _, found, mend)] = [trouble for trouble in troubles(dsn) if trouble[1] == "wrong"]
+    assert check == "whose code runs"
+    assert found
+    assert found.startswith("""pgbudget belongs to "Doctor's Owner" here, whose code would run with your rights""")
+    assert mend is not None
+    assert pasted(mend) is None
+    assert mend.startswith("""Connect as "Doctor's Owner", or """)
+    assert examined(dsn)["limits"]["verdict"] == "unknown"
+    for asked in (troubles(make_conninfo(dsn, user="Doctor's Owner")), troubles(dsn, "--accept-owner")):
+        assert all(verdict == "note" for _, verdict, *_ in asked)
+    assert examined(dsn, "--accept-owner")["limits"]["verdict"] == "ok"
 
 
 def test_what_is_to_be_pasted_stays_in_one_piece(dsn: str, db: Connection, roles: None) -> None:
@@ -317,7 +327,7 @@ def test_forced_row_security_is_why_nothing_works(
     for table in tables:
         db.execute(f"ALTER TABLE public.{table} OWNER TO {owner}".encode())
     db.execute("SET pgbudget.accept_owner = on; SELECT budget._hand_over()")
-    assert [check for check, verdict, *_ in troubles(dsn) if verdict == "wrong"] == []
+    assert [check for check, verdict, *_ in troubles(dsn, "--accept-owner") if verdict == "wrong"] == []
     db.execute(f"ALTER TABLE {LEDGER} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY".encode())
     for owned_by, remedy in (
         (owner, f"ALTER TABLE {LEDGER} NO FORCE ROW LEVEL SECURITY"),

@@ -18,12 +18,13 @@ from uuid import UUID, uuid4
 
 import click
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from pgbudget import _wire
+from pgbudget import _trust, _wire
+from pgbudget._conninfo import readable
 from pgbudget._loading import JsonText
 from pgbudget.budget import Budget
 from pgbudget.errors import BudgetError, UndeliveredSettlement
@@ -34,14 +35,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 AS_JSON = "pgbudget.as_json"
 """Under this key click's `meta` says how errors are to be printed."""
+_ACCEPT_OWNER = "pgbudget.accept_owner"
+"""Under this key, whether the owners of the tables are trusted."""
 
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)")
 _NO_MONEY, _EXACT = Decimal("1e36"), Context(prec=200_000)
 _AGES = timedelta(days=365_000)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-_URI, _QUOTE = re.compile(r"postgres(?:ql)?://(?P<rest>.*)", re.DOTALL), re.compile("[\"'«»„“”‚‘’「」『』]")  # noqa: RUF001
-_ESCAPES = "an @ in a user's name or password is written %40, a / %2F, a : %3A, a % %25"
 _MIGRATION = re.compile(r"\d{4}\.\w+: |permission denied for (table _?yoyo_|schema public)")
 _MIGRATE = (
     "Who migrates owns the application's tables, may create in the database, and may create roles. "
@@ -59,34 +60,41 @@ _GRANTS = (
 
 
 def _readable(_: click.Context, __: click.Parameter, dsn: str | None) -> str | None:
-    """Refuse a connection string that libpq cannot read without quoting from it, as libpq does: it holds a password."""
-    try:
-        conninfo_to_dict(dsn or "")
-    except psycopg.ProgrammingError as error:
-        what = _QUOTE.split(str(error))[0].strip(" :\n")
-        what = what if " " in what else "it is not as libpq has it"
-        raise psycopg.ProgrammingError(
-            f"the connection string cannot be read: {what} (the rest is not shown, it may be part of a password)\n"
-            f"It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, in which {_ESCAPES}; or host=... dbname=..., "
-            "with quotes around a value that has spaces."
-        ) from error
-    authority, _slash, path = (_URI.match(dsn or "") or {"rest": ""})["rest"].partition("/")
-    if authority.count("@") > 1 or "@" in path.partition("?")[0]:
-        # libpq would take part of the password for a host, and name it as one that it cannot find.
-        raise psycopg.ProgrammingError(f"the connection string has an @ too many: {_ESCAPES}")
-    return dsn
+    return dsn and readable(dsn)
 
 
 def dsn_option(command: F) -> F:
-    """Add --dsn, which falls back to DATABASE_URL and then, being empty, to libpq's environment."""
+    """Add --dsn, which falls back to DATABASE_URL and then, being empty, to libpq's environment; and --accept-owner."""
+    return accept_owner_option(
+        click.option(
+            "--dsn",
+            default="",
+            envvar="DATABASE_URL",
+            metavar="URI",
+            callback=_readable,
+            help="The database: a libpq URI or keywords. Else DATABASE_URL, else libpq's environment.",
+        )(command)
+    )
+
+
+def accept_owner_option(command: F) -> F:
+    """Add --accept-owner, which is no parameter of the command: `accepts_owner` says it."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.meta[_ACCEPT_OWNER] = value or accepts_owner()
+
     return click.option(
-        "--dsn",
-        default="",
-        envvar="DATABASE_URL",
-        metavar="URI",
-        callback=_readable,
-        help="The database: a libpq URI or keywords. Else DATABASE_URL, else libpq's environment.",
+        "--accept-owner",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        help="Trust other owners of the tables with the rights of the role that runs this, instead of stopping.",
     )(command)
+
+
+def accepts_owner() -> bool:
+    """Return whether --accept-owner was given."""
+    return bool(click.get_current_context().meta.get(_ACCEPT_OWNER))
 
 
 def server_option(command: F) -> F:
@@ -152,20 +160,36 @@ def json_value(text: str) -> Any:
 
 @contextmanager
 def connected(dsn: str) -> Iterator[tuple[psycopg.Connection[Any], Budget]]:
-    """Open a connection for queries over the views, and a client on it that has seen that pgbudget is there."""
+    """Open a connection for queries over the views, and a client on it that has seen that pgbudget is there.
+
+    Nothing is read or called before it is known whose code that would run.
+    """
     with _wire.connect(dsn, "pgbudget") as connection:
+        _trust.look(connection, accept_owner=accepts_owner()).require()
         budget = Budget(connection)
         budget.version()
         yield connection, budget
 
 
+def _asked_first(conninfo: str, **options: Any) -> psycopg.Connection[Any]:
+    connection = psycopg.Connection.connect(conninfo, **options)
+    try:
+        _trust.look(connection, accept_owner=accepts_owner()).require()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class _Client(Budget):
+    """A client whose every connection has seen whose code its calls would run."""
+
+    _connect = staticmethod(_asked_first)
+
+
 def client(dsn: str) -> Budget:
     """Return a client with a connection of its own."""
-    return Budget(_named(dsn))
-
-
-def _named(dsn: str) -> str:
-    return make_conninfo(dsn, fallback_application_name="pgbudget")
+    return _Client(make_conninfo(dsn, fallback_application_name="pgbudget"))
 
 
 # Output

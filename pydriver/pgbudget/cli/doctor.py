@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pgbudget.cli._common import OK, REFUSED, dsn_option, json_option, out, print_json, printable
+from pgbudget.cli._common import OK, REFUSED, accepts_owner, dsn_option, json_option, out, print_json, printable
 from pgbudget.doctor import Check, examine
 
 _MARKS = {"ok": ("+", "green"), "note": ("!", "yellow"), "wrong": ("x", "bold red"), "unknown": ("?", "yellow")}
@@ -24,13 +24,16 @@ def doctor(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
     Changes nothing. Each line is a check: + is well, ! may be meant, x is wrong, ? this role may not look at it. Ask
     as the role that migrated, which may see all of it. Exits with 1 when something is wrong.
 
-    Looked at: version and pending migrations, the functions' bodies, settings and owner, who may call them and who
-    else may write the tables, constraints, triggers and row security, the limits, a freeze, the time zone, both
-    clocks, the invariants, lapsed holds, and whether the day's sum uses its index.
+    Where another role could run its code with your rights, as in whatever a superuser reads, only the catalogs are
+    looked at; --accept-owner trusts the owner.
+
+    Looked at: whose code runs, version and pending migrations, the functions' bodies, settings and owner, who may call
+    them and who else may write the tables, constraints, triggers and row security, the limits, a freeze, the time
+    zone, both clocks, the invariants, lapsed holds, and whether the day's sum uses its index.
     """
     console, checks = out(), []
     with console.status("looking") as progress:
-        for check in examine(dsn, on_check=lambda name: progress.update(f"looking: {name}")):
+        for check in examine(dsn, lambda name: progress.update(f"looking: {name}"), accept_owner=accepts_owner()):
             checks.append(check)
             if not as_json:
                 _show(console, check)

@@ -21,6 +21,8 @@ from rich.text import Text
 
 from pgbudget.cli._common import (
     a_span,
+    accept_owner_option,
+    accepts_owner,
     amount,
     an_amount,
     cents,
@@ -98,6 +100,7 @@ def _prices(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> di
 )
 @out_option(help="Also write a page with charts; - for stdout.")
 @server_option
+@accept_owner_option
 @json_option
 def replay(
     *,
@@ -144,7 +147,7 @@ def replay(
     """
     from pgbudget import replay as replaying  # noqa: PLC0415 - only this command needs it
 
-    prices = {**(replaying.prices_in(dsn) if dsn else {}), **prices}
+    prices = {**(replaying.prices_in(dsn, accept_owner=accepts_owner()) if dsn else {}), **prices}
     try:
         log = replaying.read_log(calls_csv, replaying.Defaults(duration, max_output_tokens, frozenset(prices)))
     except replaying.LogError as error:

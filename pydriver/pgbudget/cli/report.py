@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from pgbudget.cli._common import connected, dsn_option, json_option, out_option, print_json, say, write_page
+from pgbudget.cli._common import (
+    accepts_owner,
+    connected,
+    dsn_option,
+    json_option,
+    out_option,
+    print_json,
+    say,
+    write_page,
+)
 
 
 @click.command()
@@ -28,7 +37,7 @@ def report(*, days: int, page: str, dsn: str, as_json: bool) -> None:
     from pgbudget.report import read_facts, report_page  # noqa: PLC0415 - only this command needs it
 
     with connected(dsn) as (connection, _):
-        facts = read_facts(connection, days)
+        facts = read_facts(connection, days, accept_owner=accepts_owner())
     if as_json:
         print_json(facts)
         return

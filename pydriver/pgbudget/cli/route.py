@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pgbudget.budget import Budget
 from pgbudget.cli._common import (
     OK,
     REFUSED,
     amount,
+    client,
     dsn_option,
     json_option,
     json_value,
@@ -53,7 +53,7 @@ def route(
     Prints the decision, which is stored in the order's metadata. Its reservation is to be settled or cancelled when
     the work is done; routing the order again cancels it first. Exits with 1 when the order is not routed.
     """
-    with Budget(dsn) as budget:
+    with client(dsn) as budget:
         routing = budget.route_work_order(work_order_id, task, context, score, approved)
     if as_json:
         print_json(routing)

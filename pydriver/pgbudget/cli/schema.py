@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.text import Text
 
 from pgbudget import migrations
-from pgbudget.cli._common import OK, REFUSED, dsn_option, json_option, out, print_json, printable
+from pgbudget.cli._common import OK, REFUSED, accepts_owner, dsn_option, json_option, out, print_json, printable
 from pgbudget.cli._plan import plan_as_json, show_plan
 from pgbudget.plan import plan
 
@@ -22,11 +22,6 @@ _series_option = click.option(
     default="core",
     show_default=True,
     help="Which chain of migrations; budgets, many budgets, is built on core.",
-)
-_owner_option = click.option(
-    "--accept-owner",
-    is_flag=True,
-    help="Trust other owners of the tables with the rights of the role that runs this, instead of stopping.",
 )
 _wait_option = click.option(
     "--lock-wait",
@@ -46,7 +41,6 @@ _wait_option = click.option(
     "--grant-to", metavar="ROLE", multiple=True, help="Then grant budget_caller to this role; may be repeated."
 )
 @click.option("--accept-negative", is_flag=True, help="Take negative rows of the ledger over, instead of stopping.")
-@_owner_option
 @_wait_option
 @json_option
 @click.pass_context
@@ -58,7 +52,6 @@ def migrate(
     only_plan: bool,
     grant_to: tuple[str, ...],
     accept_negative: bool,
-    accept_owner: bool,
     lock_wait: float,
     as_json: bool,
 ) -> None:
@@ -78,7 +71,9 @@ def migrate(
     """
     console = out()
     if only_plan:
-        found = plan(dsn, series=series, grant_to=grant_to, accept_negative=accept_negative, accept_owner=accept_owner)
+        found = plan(
+            dsn, series=series, grant_to=grant_to, accept_negative=accept_negative, accept_owner=accepts_owner()
+        )
         if as_json:
             print_json(plan_as_json(found))
         else:
@@ -91,7 +86,7 @@ def migrate(
             series=series,
             grant_to=grant_to,
             accept_negative=accept_negative,
-            accept_owner=accept_owner,
+            accept_owner=accepts_owner(),
             on_step=None if as_json else partial(_step, console, progress, "applying"),
             on_mend=mended.append,
             lock_wait_seconds=lock_wait,
@@ -112,7 +107,6 @@ def migrate(
 @_series_option
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, newest first.")
 @click.option("--all", "everything", is_flag=True, help="All of the series: the application's data stays.")
-@_owner_option
 @_wait_option
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nobody is asked.")
 @json_option
@@ -122,7 +116,6 @@ def rollback(
     series: str,
     count: int,
     everything: bool,
-    accept_owner: bool,
     lock_wait: float,
     yes: bool,
     as_json: bool,
@@ -148,7 +141,7 @@ def rollback(
             series=series,
             count=count,
             all=everything,
-            accept_owner=accept_owner,
+            accept_owner=accepts_owner(),
             on_step=None if as_json else partial(_step, console, progress, "rolling back"),
             lock_wait_seconds=lock_wait,
         )

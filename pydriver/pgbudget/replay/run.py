@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from pgbudget import _wire
+from pgbudget import _trust, _wire
 from pgbudget.budget import Budget
 from pgbudget.embedded import Server
 from pgbudget.migrations import migrate
@@ -64,15 +64,22 @@ class Plan:
     """For the history rule as long as a service has no history; None for what else the log says."""
 
 
-def prices_in(dsn: str) -> dict[str, tuple[Decimal, Decimal]]:
+def prices_in(dsn: str, *, accept_owner: bool = False) -> dict[str, tuple[Decimal, Decimal]]:
     """Return the prices that a database has in its table of proposers; none where there is no such table.
 
+    Args:
+        dsn: libpq URI or keyword string.
+        accept_owner: trust the table's owner with the rights of this role, instead of stopping.
+
     Raises:
+        BudgetError: if that owner, who is not trusted, could run code with the rights of this role.
         psycopg.Error: if the database cannot be reached.
     """
     with _wire.connect(dsn, "pgbudget replay") as connection:
         try:
-            return {name: (price_in, price_out) for name, price_in, price_out in connection.execute(_PRICES)}
+            with connection.transaction():
+                _trust.require_tables(connection, ["proposer_configs"], accept_owner=accept_owner)
+                return {name: (price_in, price_out) for name, price_in, price_out in connection.execute(_PRICES)}
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege):
             return {}
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from pgbudget import _wire
+from pgbudget import _trust, _wire
 from pgbudget._loading import read
 from pgbudget.budget import Budget
 from pgbudget.results import Status
@@ -176,7 +176,7 @@ ORDER BY p.name
 """
 
 
-def read_facts(connection: Connection, days: int) -> Facts:
+def read_facts(connection: Connection, days: int, *, accept_owner: bool = False) -> Facts:
     """Read the last so many days, today included, from `budget.status`, `daily_spend`, `open_holds`, `escalations`.
 
     The ledger and the proposers are read where the role may: SELECT on `public.cost_tracking` and
@@ -185,12 +185,23 @@ def read_facts(connection: Connection, days: int) -> Facts:
     Args:
         connection: in autocommit mode; its next transactions are read-only.
         days: at least 1.
+        accept_owner: trust the owners of these two tables with the rights of this role, instead of stopping.
 
     Raises:
+        BudgetError: if such an owner, who is not trusted, could run code with the rights of this role.
         psycopg.Error: if the database does.
     """
     # One snapshot, so that all figures agree. A zone's name means that zone where the session's own is UTC.
     connection.isolation_level, connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
+
+    def allowed(table: str, found: Callable[[], list[T]]) -> list[T] | None:
+        try:
+            with connection.transaction():
+                _trust.require_tables(connection, [table], accept_owner=accept_owner)
+                return found()
+        except psycopg.errors.InsufficientPrivilege:
+            return None
+
     with _wire.pinned(connection, timezone="UTC"):
         [(now,)] = connection.execute("SELECT r.now FROM budget._reading() AS r")
         status = Budget(connection, in_transaction=True).status()
@@ -207,16 +218,7 @@ def read_facts(connection: Connection, days: int) -> Facts:
             days=read(connection, Day, _DAYS, asked),
             services=read(connection, Service, _SERVICES, asked),
             holds=read(connection, Hold, _HOLDS, asked),
-            accuracy=_allowed(connection, lambda: read(connection, Accuracy, _ACCURACY, asked)),
+            accuracy=allowed("cost_tracking", lambda: read(connection, Accuracy, _ACCURACY, asked)),
             escalations=read(connection, Escalation, _ESCALATIONS, asked),
-            unpriced=_allowed(connection, lambda: [name for (name,) in connection.execute(_UNPRICED)]),
+            unpriced=allowed("proposer_configs", lambda: [name for (name,) in connection.execute(_UNPRICED)]),
         )
-
-
-def _allowed(connection: Connection, read: Callable[[], list[T]]) -> list[T] | None:
-    """What is read, or None where the role may not; the transaction goes on."""
-    try:
-        with connection.transaction():
-            return read()
-    except psycopg.errors.InsufficientPrivilege:
-        return None
