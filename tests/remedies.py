@@ -24,7 +24,8 @@ Connection = psycopg.Connection[Any]
 Trouble = tuple[str, str, str, str | None]
 
 _PASTED = re.compile(
-    r"(?:^|^[A-Z][^'\"]*?: )(?P<pasted>(?:pgbudget|pip|psql|ALTER|ANALYZE|BEGIN|GRANT|REVOKE|SELECT|SET|VACUUM)\b.*)"
+    r"(?:^|^[A-Z][^'\"]*?: )"
+    r"(?P<pasted>(?:pgbudget|pip|psql|ALTER|ANALYZE|BEGIN|DROP|GRANT|REVOKE|SELECT|SET|VACUUM)\b.*)"
 )
 
 

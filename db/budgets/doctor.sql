@@ -124,11 +124,13 @@ WHERE
 -- check: budgets as they were last set
 -- Every change is noted, and a restore of rows alone may keep the note and lose the budget.
 WITH noted AS (
-    SELECT DISTINCT ON (c.name) c.name, e.kind, e.created_at
+    SELECT DISTINCT ON (b.name) b.*, e.kind, e.created_at
     FROM budget.escalations AS e
-    CROSS JOIN LATERAL (SELECT coalesce(e.context ->> 'new', e.context ->> 'old')::jsonb ->> 'name' AS name) AS c
+    CROSS JOIN LATERAL jsonb_populate_record(
+        NULL::budget.budgets, coalesce(e.context ->> 'new', e.context ->> 'old')::jsonb
+    ) AS b
     WHERE e.kind IN ('budget_changed', 'budget_dropped')
-    ORDER BY c.name, e.created_at DESC
+    ORDER BY b.name, e.created_at DESC
 )
 
 SELECT
@@ -137,7 +139,13 @@ SELECT
         'the budget %s, set at %s UTC, is not there',
         n.name, to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
     ),
-    'If it was lost, as by a restore over a migrated database: pgbudget budgets set'
+    format(
+        'If it was lost, as by a restore over a migrated database: SELECT * FROM budget.set_budget('
+        '%L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)',
+        n.name, n.limit_amount, n.dimension, CASE WHEN n.dimension <> '*' THEN n.member END, n.period, n.timezone,
+        n.soft_limits, n.enforcement, n.is_active, n.slots, r.extra, r.extra_until
+    )
 FROM noted AS n
 LEFT JOIN budget.budgets AS b ON n.name = b.name
+LEFT JOIN LATERAL (SELECT n.extra, n.extra_until WHERE n.extra_until > clock_timestamp()) AS r ON true
 WHERE n.kind = 'budget_changed' AND b.name IS NULL;

@@ -319,7 +319,16 @@ SELECT
         '%s belongs to %s, whose triggers run with the rights of %I when a function writes it',
         string_agg(t.oid::regclass::text, ', ' ORDER BY t.relname), r.oid::regrole, o.rolname
     ),
-    string_agg(format('ALTER TABLE %s OWNER TO %I', t.oid::regclass, o.rolname), '; ' ORDER BY t.relname)
+    -- It may be a role that writes there itself.
+    format(
+        'BEGIN; %s; COMMIT',
+        string_agg(
+            format(
+                'ALTER TABLE %s OWNER TO %I; GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s',
+                t.oid::regclass, o.rolname, t.oid::regclass, r.oid::regrole
+            ), '; ' ORDER BY t.relname
+        )
+    )
 FROM owners AS o
 CROSS JOIN tables AS t
 INNER JOIN pg_roles AS r ON t.relowner = r.oid
@@ -579,7 +588,9 @@ SELECT
         'the limits are not those that were last set with budget.set_limits, at %s UTC: %s',
         to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), n.value
     ),
-    'If they were lost, as by a restore over a migrated database: pgbudget limits set with the keys above'
+    format(
+        'If they were lost, as by a restore over a migrated database: SELECT * FROM budget.set_limits(%L)', n.value
+    )
 FROM noted AS n
 LEFT JOIN public.system_config AS c ON c.key = 'budget_limits'
 WHERE n.value IS DISTINCT FROM c.value;

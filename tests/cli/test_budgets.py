@@ -18,11 +18,12 @@ from pytest_postgresql import factories
 
 from pgbudget import Budget, migrations
 from pgbudget.embedded import Server
+from tests import chain
 from tests.cli.command import invoke, picture
 from tests.cli.states import NASTY
 from tests.cli.terminal import COLUMNS, run_on_terminal
 from tests.conftest import load_chain
-from tests.remedies import Fault, follow, mended, pasted, troubles
+from tests.remedies import Fault, caller, follow, mended, pasted, troubles
 from tests.rows import configure, one, spend
 
 Connection = psycopg.Connection[Any]
@@ -415,6 +416,12 @@ FAULTS = [
         "note",
         "budget -the user's has 2 slots for each of 100 members",
     ),
+    Fault(
+        "replica identity",
+        "ALTER TABLE budget.postings REPLICA IDENTITY DEFAULT",
+        "wrong",
+        "postings has no replica identity",
+    ),
 ]
 
 
@@ -429,6 +436,44 @@ def test_a_fault_is_found_and_its_mend_ends_it(
 ) -> None:
     mended(server, dsn, db, fault)
     assert troubles(dsn) == []
+
+
+def test_a_budget_that_was_lost_comes_back_as_it_was_set(
+    server: Server, dsn: str, db: Connection, app_role: str
+) -> None:
+    db.execute(
+        """SELECT budget.set_budget('the team''s', 5, 'team', p_period => 'week', p_timezone => 'Europe/Berlin',
+               p_soft_limits => '{1,2.5}', p_enforcement => 'warn', p_active => false, p_slots => 2, p_extra => 3,
+               p_until => clock_timestamp() + interval '1 day');
+           SELECT budget.set_budget('ada', 7, 'user', 'ada');
+           SELECT budget.set_budget('all', 9, p_extra => 1, p_until => clock_timestamp())"""
+    )
+    kept = "SELECT to_jsonb(b) - ARRAY['counted_from', 'extra_until'] FROM budget.budgets AS b ORDER BY b.name"
+    before = db.execute(kept).fetchall()
+    db.execute("DELETE FROM budget.budgets WHERE name <> 'daily'")
+    found = [(check, verdict, mend or "") for check, verdict, _, mend in troubles(dsn)]
+    assert {each[:2] for each in found} == {("budgets as they were last set", "wrong")}
+    with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
+        for *_, mend in found:
+            follow(server, dsn, pasted(mend) or "")
+    assert troubles(dsn) == []
+    db.execute(
+        "UPDATE budget.budgets SET extra = 1, extra_until = now() WHERE name = 'all'"
+    )  # a raise that is over does not come back
+    assert db.execute(kept).fetchall() == before
+
+
+@pytest.mark.proof
+def test_slots_above_what_sessions_there_can_be() -> None:
+    with Server(settings={"fsync": "off", "max_connections": "20"}) as server:
+        dsn = server.dsn()
+        chain.load(dsn, "budgets")
+        with psycopg.connect(dsn, autocommit=True) as db:
+            db.execute("CREATE ROLE app LOGIN; GRANT budget_caller TO app")
+            offence = "SELECT budget.set_budget('the day''s', 50, p_slots => 21)"
+            found = "budget the day's has 21 slots, more than the 20 sessions that there can be"
+            mended(server, dsn, db, Fault("slots", offence, "note", found))
+            assert troubles(dsn) == []
 
 
 @pytest.fixture
@@ -447,22 +492,24 @@ def old_snapshot(dsn: str, db: Connection) -> Iterator[None]:
         yield
 
 
-def test_an_old_snapshot_is_found(server: Server, dsn: str, old_snapshot: None) -> None:
+def test_an_old_snapshot_is_found(server: Server, dsn: str, app_role: str, old_snapshot: None) -> None:
     [(check, verdict, found, mend)] = troubles(dsn)
     assert (check, verdict) == ("old snapshots", "note")
     assert "(a report) keeps a snapshot" in found
-    follow(server, dsn, pasted(mend or "") or "")
+    with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
+        follow(server, dsn, pasted(mend or "") or "")
     assert troubles(dsn) == []
 
 
-def test_postings_that_pile_up_are_folded_by_prune(dsn: str, db: Connection) -> None:
+def test_postings_that_pile_up_are_folded_by_prune(server: Server, dsn: str, db: Connection, app_role: str) -> None:
     db.execute("SET default_transaction_isolation = 'repeatable read'")  # none takes others along
     for _ in range(1000):
         db.execute("INSERT INTO public.cost_tracking (service_name, cost) VALUES ('svc', 0.01)")
     db.execute("RESET default_transaction_isolation")
     [(check, _, _, mend)] = troubles(dsn)
     assert (check, mend) == ("postings", "From cron: SELECT budget.prune()")
-    db.execute("SELECT budget.prune()")
+    with caller(dsn, app_role, "SELECT budget.reserve_advisory(0.001, 'svc')"):
+        follow(server, dsn, pasted(mend or "") or "")
     assert troubles(dsn) == []
 
 
