@@ -10,7 +10,9 @@ SELECT
     ),
     CASE
         WHEN t.oid IS NULL THEN 'pgbudget sql --series budgets | psql "$DATABASE_URL" && psql "$DATABASE_URL" -c ''SELECT * FROM budget.reconcile()'''
-        ELSE format('ALTER TABLE %s ENABLE TRIGGER %I; SELECT * FROM budget.reconcile()', n.relation, n.name)
+        ELSE format(
+            'SET lock_timeout = ''2s''; ALTER TABLE %s ENABLE TRIGGER %I; SELECT * FROM budget.reconcile()', n.relation, n.name
+        )
     END
 FROM (
     VALUES
@@ -106,7 +108,7 @@ WHERE r.srrelid = to_regclass('public.cost_tracking') AND s.subdbid = (
 -- check: replica identity
 SELECT
     'wrong', format('%s has no replica identity: under a publication of all tables every call ends with 55000', c.oid::regclass),
-    format('ALTER TABLE %s REPLICA IDENTITY FULL', c.oid::regclass)
+    format('SET lock_timeout = ''2s''; ALTER TABLE %s REPLICA IDENTITY FULL', c.oid::regclass)
 FROM pg_class AS c
 WHERE
     c.relnamespace = to_regnamespace('budget') AND c.relkind = 'r'

@@ -4,8 +4,9 @@
 --
 -- A mend is prose, which ends with a full stop, or what can be pasted: SQL, or a command line, behind at most one clause
 -- that ends with ': '. What is pasted takes nothing from a caller that he needs: who loses a right has another first, in
--- one transaction. docs/operations.md lists them: DOCS_REFRESH=1 pytest tests/docs/test_doctor_page.py. Where they are put
--- together from so many pieces that they cannot be read from here, lines `-- mends: …` say them.
+-- one transaction, and no strong lock is waited for as long as callers wait behind it. docs/operations.md lists them:
+-- DOCS_REFRESH=1 pytest tests/docs/test_doctor_page.py. Where they are put together from so many pieces that they cannot
+-- be read from here, lines `-- mends: …` say them.
 
 -- check: server
 SELECT s.verdict, s.found, s.mend
@@ -297,7 +298,8 @@ SELECT
             ),
             'SET pgbudget.accept_owner = on; SELECT budget._hand_over()'
         )
-        ELSE string_agg(format('ALTER %s OWNER TO %s', t.name, l.relowner::regrole), '; ' ORDER BY t.name)
+        ELSE 'SET lock_timeout = ''2s''; '
+            || string_agg(format('ALTER %s OWNER TO %s', t.name, l.relowner::regrole), '; ' ORDER BY t.name)
     END
 FROM things AS t
 INNER JOIN tables AS l ON l.relname = 'cost_tracking' AND l.relowner <> t.owner
@@ -321,7 +323,7 @@ SELECT
     ),
     -- It may be a role that writes there itself.
     format(
-        'BEGIN; %s; COMMIT',
+        'SET lock_timeout = ''2s''; BEGIN; %s; COMMIT',
         string_agg(
             format(
                 'ALTER TABLE %s OWNER TO %I; GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s',
@@ -408,7 +410,8 @@ FROM (
     SELECT
         'wrong', format('row security on %s hides rows from %I and so from the functions, which fail', c.oid::regclass, o.rolname),
         CASE
-            WHEN pg_has_role(o.oid, c.relowner, 'USAGE') THEN format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
+            WHEN pg_has_role(o.oid, c.relowner, 'USAGE')
+                THEN format('SET lock_timeout = ''2s''; ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
             ELSE format('ALTER ROLE %I BYPASSRLS', o.rolname)
         END
     FROM pg_class AS c
@@ -430,7 +433,7 @@ SELECT
     ),
     CASE
         WHEN t.oid IS NULL THEN 'Run the migrations again as one file, which changes nothing else: pgbudget sql | psql "$DATABASE_URL"'
-        ELSE format('ALTER TABLE public.cost_tracking ENABLE TRIGGER %I', n)
+        ELSE format('SET lock_timeout = ''2s''; ALTER TABLE public.cost_tracking ENABLE TRIGGER %I', n)
     END
 FROM unnest(ARRAY['budget_guard_hold', 'budget_adopt_hold']) AS n
 LEFT JOIN pg_trigger AS t ON t.tgname = n AND t.tgrelid = to_regclass('public.cost_tracking')
@@ -525,7 +528,9 @@ WHERE
 -- check: unlogged tables
 SELECT
     'wrong', format('%s is UNLOGGED: a crash empties it', c.oid::regclass),
-    format('While little goes on, for it writes the table anew: ALTER TABLE %s SET LOGGED', c.oid::regclass)
+    format(
+        'While little goes on, for it writes the table anew: SET lock_timeout = ''2s''; ALTER TABLE %s SET LOGGED', c.oid::regclass
+    )
 FROM pg_class AS c
 WHERE
     c.relkind = 'r' AND c.relpersistence = 'u'
@@ -540,7 +545,7 @@ WHERE
 -- check: code of the application on the ledger
 SELECT
     'wrong', format('rules on cost_tracking, with which every call ends with 0A000: %s', string_agg(quote_ident(r.rulename), ', ')),
-    string_agg(format('DROP RULE %I ON public.cost_tracking', r.rulename), '; ')
+    'SET lock_timeout = ''2s''; ' || string_agg(format('DROP RULE %I ON public.cost_tracking', r.rulename), '; ')
 FROM pg_rewrite AS r
 WHERE r.ev_class = to_regclass('public.cost_tracking') AND r.ev_type IN ('2', '3')
 HAVING count(*) > 0

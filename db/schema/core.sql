@@ -465,6 +465,18 @@ CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_no
 
 COMMENT ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) IS 'The metadata that a hold begins with.';
 
+-- Name: _in_short_tries(text[], text[], text); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _in_short_tries(p_turns text[], p_statements text[], p_what text); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text) IS 'Runs statements that lock, all of them in one try or none, for at most pgbudget.lock_patience (30s). Before each try it
+waits as long as need be for the p_turns, which are to keep no plain writer waiting. Errors: 55P03.';
+
 -- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) RETURNS uuid
@@ -589,8 +601,8 @@ CREATE FUNCTION budget._lock_table(p_tables text, p_mode text) RETURNS void
 
 -- Name: FUNCTION _lock_table(p_tables text, p_mode text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._lock_table(p_tables text, p_mode text) IS 'Locks tables, named with commas between them, until the end of the transaction, by polling for at most
-pgbudget.lock_patience (30s). Errors: 55P03.';
+COMMENT ON FUNCTION budget._lock_table(p_tables text, p_mode text) IS 'Locks tables, named with commas between them and in the order in which callers come to them, until the end of the
+transaction, as budget._in_short_tries does. Errors: 55P03.';
 
 -- Name: _member(text, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1771,6 +1783,10 @@ REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeri
 -- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION _in_short_tries(p_turns text[], p_statements text[], p_what text); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text) FROM PUBLIC;
 
 -- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutate import Mutant
 
 INTERNAL = "functions/_internal"
+BESIDE = "border/test_remedy_that_deadlocks_with_callers.py"
 UNMENDED = "border/test_fresh_migration_mends_nothing.py::"
 
 LOCKS = [
@@ -862,7 +863,7 @@ BORDER = [
     Mutant(
         "what a superuser makes stays his",
         f"{INTERNAL}/_hand_over.sql",
-        {"EXECUTE format('ALTER %s OWNER TO %s', v_thing, c_owner::regrole);": "NULL;"},
+        {"PERFORM budget._in_short_tries('{}', v_statements, 'the schema budget');": "NULL;"},
         ("border/test_superuser_migrates_over_another_owner.py::test_accepted_it_makes_everything_the_owners",),
     ),
     Mutant(
@@ -914,6 +915,18 @@ BORDER = [
             )
         },
         ("border/test_function_open_to_public_for_a_moment.py::test_no_statement_opens_anything",),
+    ),
+    Mutant(
+        "what a remedy has locked it keeps while it waits for more",
+        f"{INTERNAL}/_in_short_tries.sql",
+        {"interval '250 milliseconds'": "interval '30 seconds'"},
+        (f"{BESIDE}::test_who_has_one_of_them_may_go_on_to_all_the_others",),
+    ),
+    Mutant(
+        "a way back has the ledger while it waits for who reads a view",
+        "migrations/0003.pgbudget_functions.rollback.sql",
+        {"AND c.relkind = 'v'\n": "AND false\n"},
+        (f"{BESIDE}::test_a_way_back_waits_for_a_reader_and_no_writer_for_the_way_back",),
     ),
     Mutant(
         "a rollback takes what row security hides for nothing",

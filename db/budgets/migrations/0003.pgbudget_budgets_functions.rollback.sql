@@ -16,7 +16,11 @@ $do$;
 
 DO $do$
 BEGIN
-    PERFORM budget._lock_table('public.system_config', 'ACCESS EXCLUSIVE');
+    PERFORM budget._in_short_tries(
+        ARRAY['LOCK TABLE public.system_config IN SHARE UPDATE EXCLUSIVE MODE'],
+        ARRAY['DROP VIEW IF EXISTS budget.budget_status', 'LOCK TABLE public.system_config IN ACCESS EXCLUSIVE MODE'],
+        'public.system_config'
+    );
     DROP TRIGGER IF EXISTS budget_rezone ON public.system_config;
 END
 $do$;

@@ -22,6 +22,8 @@ DROP FUNCTION IF EXISTS budget._hand_over();
 DROP FUNCTION IF EXISTS budget._note_found();
 
 DROP FUNCTION IF EXISTS budget._lock_table(text, text);
+
+DROP FUNCTION IF EXISTS budget._in_short_tries(text[], text[], text);
 -- end compiled
 
 DROP TYPE IF EXISTS budget._posting;

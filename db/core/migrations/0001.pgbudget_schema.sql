@@ -127,36 +127,46 @@ COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
 
 COMMENT ON TYPE budget._posting IS 'What a request, or a ledger row, adds to the budgets that it belongs to.';
 
--- begin functions/_internal/_lock_table.sql
--- For migrations on a live database: a strong lock is asked for in short tries, so that whoever queues behind it waits
--- a quarter of a second at most, and not for as long as the busiest transaction takes. Several tables are locked in
--- one try or not at all, so that none is kept from its writers while another is busy.
-CREATE OR REPLACE FUNCTION budget._lock_table(p_tables text, p_mode text)
+-- begin functions/_internal/_in_short_tries.sql
+-- For what changes a live database: strong locks are asked for in short tries, and not for as long as the busiest
+-- transaction takes. What a try has locked it gives back after a quarter of a second, if it waits for more. So whoever
+-- queues behind it goes on soon; and should he hold what the try waits for, it has given way before he looks for a
+-- deadlock (deadlock_timeout, 1 s), whatever the order.
+CREATE OR REPLACE FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    c_try CONSTANT interval := interval '250 milliseconds';
     v_lock_timeout text := current_setting('lock_timeout');
     v_patience interval := coalesce(nullif(current_setting('pgbudget.lock_patience', true), ''), '30s')::interval;
     v_deadline timestamptz := clock_timestamp() + v_patience;
+    v_left interval;
+    v_until timestamptz;
+    v_statement text;
 BEGIN
     LOOP
         BEGIN
-            -- No plain writer queues behind this one, so it may take its turn among those who lock the table to reserve,
-            -- and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for.
             PERFORM set_config('lock_timeout', (1 + 1000 * extract(EPOCH FROM v_patience))::integer::text, true);
-            EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', p_tables);
-            PERFORM set_config('lock_timeout', '250ms', true);
-            EXECUTE format('LOCK TABLE %s IN %s MODE', p_tables, p_mode);
+            FOREACH v_statement IN ARRAY p_turns LOOP
+                EXECUTE v_statement;
+            END LOOP;
+            v_until := NULL;
+            FOREACH v_statement IN ARRAY p_statements LOOP
+                v_left := greatest(interval '1 millisecond', coalesce(v_until - clock_timestamp(), c_try));
+                PERFORM set_config('lock_timeout', ceil(1000 * extract(EPOCH FROM v_left))::text, true);
+                EXECUTE v_statement;
+                v_until := coalesce(v_until, clock_timestamp() + c_try);
+            END LOOP;
             PERFORM set_config('lock_timeout', v_lock_timeout, true);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
             IF clock_timestamp() > v_deadline THEN
-                RAISE EXCEPTION 'too busy to be changed now: %', p_tables
+                RAISE EXCEPTION 'too busy to be changed now: %', p_what
                     USING ERRCODE = '55P03',
-                    DETAIL = format('No %s lock was to be had within %s.', p_mode, v_patience),
+                    DETAIL = format('There was not within %s: %s', v_patience, v_statement),
                     HINT = 'This step changed nothing. End the long transactions on it (pg_stat_activity, pg_locks) and '
                         'migrate again, which resumes here; or wait longer with the setting pgbudget.lock_patience.';
             END IF;
@@ -166,10 +176,46 @@ BEGIN
 END
 $function$;
 
+REVOKE ALL ON FUNCTION budget._in_short_tries(text[], text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._in_short_tries(text[], text[], text) IS
+'Runs statements that lock, all of them in one try or none, for at most pgbudget.lock_patience (30s). Before each try it
+waits as long as need be for the p_turns, which are to keep no plain writer waiting. Errors: 55P03.';
+-- end functions/_internal/_in_short_tries.sql
+
+-- begin functions/_internal/_lock_table.sql
+-- Several tables are locked in one try or not at all, so that none is kept from its writers while another is busy. No
+-- plain writer queues behind a SHARE UPDATE EXCLUSIVE, so it may take its turn among those who lock the table to
+-- reserve, and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for. The first
+-- table's turn is the last, for nobody locks the others to reserve.
+CREATE OR REPLACE FUNCTION budget._lock_table(p_tables text, p_mode text)
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_tables text[] := string_to_array(p_tables, ', ');
+BEGIN
+    PERFORM budget._in_short_tries(
+        ARRAY(
+            SELECT format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', t.name)
+            FROM unnest(v_tables) WITH ORDINALITY AS t (name, place)
+            ORDER BY t.place DESC
+        ),
+        ARRAY(
+            SELECT format('LOCK TABLE %s IN %s MODE', t.name, p_mode)
+            FROM unnest(v_tables) WITH ORDINALITY AS t (name, place)
+            ORDER BY t.place
+        ),
+        p_tables
+    );
+END
+$function$;
+
 REVOKE ALL ON FUNCTION budget._lock_table(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._lock_table(text, text) IS
-'Locks tables, named with commas between them, until the end of the transaction, by polling for at most
-pgbudget.lock_patience (30s). Errors: 55P03.';
+'Locks tables, named with commas between them and in the order in which callers come to them, until the end of the
+transaction, as budget._in_short_tries does. Errors: 55P03.';
 -- end functions/_internal/_lock_table.sql
 
 -- begin functions/_internal/_note_found.sql
@@ -236,37 +282,41 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_owner CONSTANT oid := budget._ledger_owner();
-    v_thing text;
-    -- Found before the first of them changes hands: ours is known by the owner of the schema.
-    v_things text[] := ARRAY(
-        SELECT 'SCHEMA budget' FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
-        UNION ALL
-        SELECT
-            CASE c.relkind WHEN 'c' THEN 'TYPE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass
-        FROM pg_class AS c
-        WHERE
-            c.relnamespace = 'budget'::regnamespace AND c.relkind IN ('c', 'v', 'r') AND c.relowner <> c_owner
-        UNION ALL
-        SELECT 'FUNCTION ' || p.oid::regprocedure
-        FROM pg_proc AS p
-        WHERE
-            p.proowner <> c_owner
-            AND (
-                p.pronamespace = 'budget'::regnamespace
-                OR (
-                    p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
-                    AND p.oid IS DISTINCT FROM budget._adopted_function()
+    -- Found before the first of them changes hands: ours is known by the owner of the schema. What is locked is so in
+    -- the order in which those come to it who read and decide: views, tables, types.
+    v_statements text[] := ARRAY(
+        SELECT format('ALTER %s OWNER TO %s', t.name, c_owner::regrole)
+        FROM (
+            SELECT
+                CASE c.relkind WHEN 'c' THEN 'TYPE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass AS name,
+                array_position(ARRAY['v', 'r', 'c'], c.relkind::text) AS place,
+                array_position(ARRAY['budgets', 'balances', 'postings'], c.relname::text) AS place_of_table
+            FROM pg_class AS c
+            WHERE
+                c.relnamespace = 'budget'::regnamespace AND c.relkind IN ('c', 'v', 'r') AND c.relowner <> c_owner
+            UNION ALL
+            SELECT 'FUNCTION ' || p.oid::regprocedure, 4, NULL
+            FROM pg_proc AS p
+            WHERE
+                p.proowner <> c_owner
+                AND (
+                    p.pronamespace = 'budget'::regnamespace
+                    OR (
+                        p.oid = to_regprocedure('public.check_and_reserve_budget(numeric, text, jsonb)')
+                        AND p.oid IS DISTINCT FROM budget._adopted_function()
+                    )
                 )
-            )
+            UNION ALL
+            SELECT 'SCHEMA budget', 5, NULL FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
+        ) AS t
+        ORDER BY t.place, t.place_of_table, t.name
     );
 BEGIN
     -- Not to an owner of whom nobody said that he is trusted: the next migration stops at him.
     IF EXISTS (SELECT FROM budget._foreign_owners() AS f WHERE f.table_name = 'cost_tracking') THEN
         RETURN;
     END IF;
-    FOREACH v_thing IN ARRAY v_things LOOP
-        EXECUTE format('ALTER %s OWNER TO %s', v_thing, c_owner::regrole);
-    END LOOP;
+    PERFORM budget._in_short_tries('{}', v_statements, 'the schema budget');
 END
 $function$;
 

@@ -6,29 +6,7 @@ SET search_path = pg_catalog, pg_temp;
 -- What row security would hide is an error, not an empty table.
 SET row_security = off;
 
-DO $do$
-DECLARE
-    v_open record;
-BEGIN
-    IF to_regclass('public.system_config') IS NOT NULL THEN
-        -- Nobody's code runs by it: what was being made on the table is there once it is locked.
-        PERFORM budget._lock_table('public.system_config', 'SHARE ROW EXCLUSIVE');
-        SELECT f.* INTO v_open FROM budget._foreign_code() AS f WHERE f.table_name = 'system_config';
-        IF FOUND THEN
-            RAISE EXCEPTION 'the rows of pgbudget cannot be deleted safely: system_config is %', v_open.found
-                USING ERRCODE = '55000', HINT = E'This step changed nothing. Then roll back again.\n' || v_open.remedy;
-        END IF;
-        DELETE FROM public.system_config
-        WHERE
-            key = 'budget_freeze'
-            OR (key = 'budget_limits' AND description = 'Written by pgbudget; change it with budget.set_limits');
-    END IF;
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'rows of pgbudget in public.system_config are kept: %', SQLERRM;
-END
-$do$;
-
--- One statement takes every strong lock, so that no table waits for another under one of them.
+-- Every strong lock is taken at once, so that no table waits for another under one of them.
 DO $do$
 DECLARE
     -- Those that refer to others come first.
@@ -49,6 +27,7 @@ DECLARE
             AND a.attname = 'reason'
             AND col_description(a.attrelid, a.attnum) = 'What happened, for a human. Added by pgbudget.'
     );
+    v_has_settings boolean := coalesce(has_table_privilege(to_regclass('public.system_config'), 'DELETE'), false);
     v_locked text := (
         SELECT string_agg(t.name, ', ')
         FROM unnest(c_tables) AS t (name)
@@ -56,7 +35,9 @@ DECLARE
             t.name = ANY (v_ours)
             OR (t.name = 'public.cost_tracking' AND to_regclass(t.name) IS NOT NULL)
             OR (t.name = 'public.escalations' AND v_reason_is_ours)
+            OR (t.name = 'public.system_config' AND v_has_settings)
     );
+    v_open record;
     v_table text;
     v_used boolean;
 BEGIN
@@ -64,6 +45,24 @@ BEGIN
         RETURN; -- undone already
     END IF;
     PERFORM budget._lock_table(v_locked, 'ACCESS EXCLUSIVE');
+    IF v_has_settings THEN
+        -- Nobody's code runs by it: what was being made on the table is there once it is locked.
+        SELECT f.* INTO v_open FROM budget._foreign_code() AS f WHERE f.table_name = 'system_config';
+        IF FOUND THEN
+            RAISE EXCEPTION 'the rows of pgbudget cannot be deleted safely: system_config is %', v_open.found
+                USING ERRCODE = '55000', HINT = E'This step changed nothing. Then roll back again.\n' || v_open.remedy;
+        END IF;
+        BEGIN
+            DELETE FROM public.system_config
+            WHERE
+                key = 'budget_freeze'
+                OR (key = 'budget_limits' AND description = 'Written by pgbudget; change it with budget.set_limits');
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE NOTICE 'rows of pgbudget in public.system_config are kept: %', SQLERRM;
+        END;
+    ELSIF to_regclass('public.system_config') IS NOT NULL THEN
+        RAISE NOTICE 'rows of pgbudget in public.system_config are kept: % may not delete them', current_user;
+    END IF;
     IF v_reason_is_ours THEN
         ALTER TABLE public.escalations DROP COLUMN reason;
     END IF;

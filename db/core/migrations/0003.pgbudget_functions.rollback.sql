@@ -1,12 +1,23 @@
 SET search_path = pg_catalog, pg_temp;
 
 -- The calls that had begun before the handover's function came back end first: a function that they need would be gone.
+-- The views go in the same try, and before: whoever read one may have it until he ends his transaction.
 DO $do$
 BEGIN
     IF to_regproc('budget._serialise') IS NOT NULL THEN
-        PERFORM set_config('lock_timeout', '30s', true);
-        PERFORM pg_advisory_xact_lock(8099550711184319860);
-        PERFORM budget._lock_table('public.cost_tracking', 'SHARE ROW EXCLUSIVE');
+        PERFORM budget._in_short_tries(
+            ARRAY[
+                'SELECT pg_advisory_xact_lock(8099550711184319860)',
+                'LOCK TABLE public.cost_tracking IN SHARE UPDATE EXCLUSIVE MODE'
+            ],
+            ARRAY(
+                SELECT format('DROP VIEW %s', c.oid::regclass)
+                FROM pg_class AS c
+                WHERE c.relnamespace = 'budget'::regnamespace AND c.relkind = 'v'
+                ORDER BY c.oid DESC
+            ) || ARRAY['LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE'],
+            'the ledger and the views of schema budget'
+        );
     END IF;
 END
 $do$;

@@ -45,9 +45,14 @@ $do$;
 DO $do$
 BEGIN
     -- Without the index callers of ours are slow, and keep the table busy; they take this lock first.
-    PERFORM set_config('lock_timeout', '30s', true);
-    PERFORM pg_advisory_xact_lock(8099550711184319860);
-    PERFORM budget._lock_table('public.cost_tracking', 'ACCESS EXCLUSIVE');
+    PERFORM budget._in_short_tries(
+        ARRAY[
+            'SELECT pg_advisory_xact_lock(8099550711184319860)',
+            'LOCK TABLE public.cost_tracking IN SHARE UPDATE EXCLUSIVE MODE'
+        ],
+        ARRAY['LOCK TABLE public.cost_tracking IN ACCESS EXCLUSIVE MODE'],
+        'public.cost_tracking'
+    );
     DROP TRIGGER IF EXISTS budget_adopt_hold ON public.cost_tracking;
     DROP TRIGGER IF EXISTS budget_guard_hold ON public.cost_tracking;
 END
