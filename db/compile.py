@@ -15,6 +15,8 @@ and `-- end compiled` take the way back, last file first: what an earlier migrat
 or else the DROP. What serves for some steps of a migration only, until a file of `functions/` takes its place, is in
 `interim/`.
 
+What every way back asks first stands in guard.sql, and comes between `-- begin guard` and `-- end guard`.
+
 Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
 the sums of both. Whoever changes core's half alone is stopped, here and in a check. A file that the other series does
 not have itself is core's. A migration of core that carries such a function calls budget._note_found and _keep_found.
@@ -38,6 +40,7 @@ from pathlib import Path
 DB = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^-- begin (?P<name>\S+\.sql)\n(?P<body>.*?)^-- end (?P=name)$", re.MULTILINE | re.DOTALL)
 ROLLBACK_BLOCK = re.compile(r"^-- begin compiled\n.*?^-- end compiled$", re.MULTILINE | re.DOTALL)
+GUARD_BLOCK = re.compile(r"^-- begin guard\n.*?^-- end guard$", re.MULTILINE | re.DOTALL)
 OBJECT = re.compile(r"^COMMENT ON (FUNCTION|VIEW) (.+?)\s+IS\b", re.MULTILINE | re.DOTALL)
 SIGNATURE = re.compile(r"^CREATE OR REPLACE FUNCTION (.+?)^LANGUAGE ", re.MULTILINE | re.DOTALL)
 UPGRADE = re.compile(r"\d{4}\.(?P<name>\w+)_(?P<when>pre|post)\.sql")
@@ -87,6 +90,11 @@ def fill_rollback(rollback: str, back: str) -> str:
     return ROLLBACK_BLOCK.sub(lambda _: f"-- begin compiled\n{back}-- end compiled", rollback)
 
 
+def guarded(text: str) -> str:
+    """The text with the guard in its place."""
+    return GUARD_BLOCK.sub(lambda _: f"-- begin guard\n{(DB / 'guard.sql').read_text()}-- end guard", text)
+
+
 def way_back(migration: str, earlier: dict[str, str]) -> str:
     """What undoes a migration's blocks, given what stood before it."""
     carried = [object_of(*block) for block in reversed(blocks(migration).items())]
@@ -120,8 +128,8 @@ def compiled(series: Path) -> dict[Path, str]:
             raise CompileError(f"{path.name} has no rollback file")
         text, back = path.read_text(), rollback.read_text()
         if path not in frozen:
-            text = fill(text, below | sources)
-            back = fill_rollback(back, way_back(text, before))
+            text = guarded(fill(text, below | sources))
+            back = guarded(fill_rollback(back, way_back(text, before)))
         result |= {path: text, rollback: back}
         carried |= blocks(text)
         before |= standing([text])

@@ -3,7 +3,8 @@
 
 SET search_path = pg_catalog, pg_temp;
 
--- From here on functions of core run, and whoever owns them can change them.
+-- begin guard
+-- From here on functions of the schema run, and whoever owns them can change them.
 DO $do$
 DECLARE
     v_owner text := (
@@ -17,11 +18,12 @@ BEGIN
         RAISE EXCEPTION 'the schema budget belongs to another role, whose code would run with the rights of %', current_user
             USING ERRCODE = '55000',
             DETAIL = format('It is owned by %s.', v_owner),
-            HINT = 'Nothing was changed. Migrate as its owner; or, if you trust it with your own rights, with '
+            HINT = 'Nothing was changed. Go on as its owner; or, if you trust it with your own rights, with '
                 '--accept-owner or the setting pgbudget.accept_owner = on.';
     END IF;
 END
 $do$;
+-- end guard
 
 DO $do$
 BEGIN

@@ -1,5 +1,27 @@
 SET search_path = pg_catalog, pg_temp;
 
+-- begin guard
+-- From here on functions of the schema run, and whoever owns them can change them.
+DO $do$
+DECLARE
+    v_owner text := (
+        SELECT r.rolname
+        FROM pg_namespace AS n
+        INNER JOIN pg_roles AS r ON n.nspowner = r.oid
+        WHERE n.nspname = 'budget' AND r.rolname <> current_user AND NOT r.rolsuper
+    );
+BEGIN
+    IF v_owner IS NOT NULL AND NOT coalesce(nullif(current_setting('pgbudget.accept_owner', true), ''), 'off')::boolean THEN
+        RAISE EXCEPTION 'the schema budget belongs to another role, whose code would run with the rights of %', current_user
+            USING ERRCODE = '55000',
+            DETAIL = format('It is owned by %s.', v_owner),
+            HINT = 'Nothing was changed. Go on as its owner; or, if you trust it with your own rights, with '
+                '--accept-owner or the setting pgbudget.accept_owner = on.';
+    END IF;
+END
+$do$;
+-- end guard
+
 -- The calls that had begun before core's functions came back end first: a function that they need would be gone.
 -- Between two tries a decision holds no more than what reading the ledger takes, so nobody may even read. The lock that
 -- shows that none is left is given back at once: whoever has the ledger reads the limits, and we must not have the one

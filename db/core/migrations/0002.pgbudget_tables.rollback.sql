@@ -3,6 +3,28 @@
 
 SET search_path = pg_catalog, pg_temp;
 
+-- begin guard
+-- From here on functions of the schema run, and whoever owns them can change them.
+DO $do$
+DECLARE
+    v_owner text := (
+        SELECT r.rolname
+        FROM pg_namespace AS n
+        INNER JOIN pg_roles AS r ON n.nspowner = r.oid
+        WHERE n.nspname = 'budget' AND r.rolname <> current_user AND NOT r.rolsuper
+    );
+BEGIN
+    IF v_owner IS NOT NULL AND NOT coalesce(nullif(current_setting('pgbudget.accept_owner', true), ''), 'off')::boolean THEN
+        RAISE EXCEPTION 'the schema budget belongs to another role, whose code would run with the rights of %', current_user
+            USING ERRCODE = '55000',
+            DETAIL = format('It is owned by %s.', v_owner),
+            HINT = 'Nothing was changed. Go on as its owner; or, if you trust it with your own rights, with '
+                '--accept-owner or the setting pgbudget.accept_owner = on.';
+    END IF;
+END
+$do$;
+-- end guard
+
 -- What row security would hide is an error, not an empty table.
 SET row_security = off;
 
@@ -16,7 +38,8 @@ DECLARE
     v_ours text[] := ARRAY(
         SELECT t.name
         FROM unnest(c_tables) WITH ORDINALITY AS t (name, place)
-        WHERE obj_description(to_regclass(t.name), 'pg_class') = 'Created by pgbudget.'
+        INNER JOIN pg_class AS c ON c.oid = to_regclass(t.name) AND c.relkind = 'r'
+        WHERE obj_description(c.oid, 'pg_class') = 'Created by pgbudget.'
         ORDER BY t.place
     );
     v_reason_is_ours boolean := EXISTS (
