@@ -242,7 +242,7 @@ CREATE FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservat
 
 -- Name: FUNCTION _cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text) IS 'Cancels what earlier routings of the work order still hold.';
+COMMENT ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text) IS 'Cancels what earlier routings of the work order still hold. Errors: PB006.';
 
 -- Name: _choose_proposer(numeric, boolean, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1534,7 +1534,7 @@ as spent).
 
 p_limit  at most so many in this call; call it until expired is 0
 
-Errors: 22023 bad argument; PB005 broken configuration; 55P03 lock wait.
+Errors: 22023 bad argument; PB005 broken configuration; PB006 the ledger did not keep it; 55P03 lock wait.
 Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';
 
 -- Name: extend(uuid, numeric, interval); Type: FUNCTION; Schema: budget; Owner: -

@@ -93,7 +93,7 @@ def test_a_way_back_waits_for_a_reader_and_no_writer_for_the_way_back(dsn: str, 
     chain.rollback(dsn, count=len(chain.files()) - 3)  # the next one drops the views
     reader, writer, observer = connect(autocommit=False), connect(), connect()
     reader.execute("SELECT FROM budget.status")
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, reader:  # which ends in any case, and with it the wait for him
         going = pool.submit(chain.rollback, dsn, all=True)
         until(lambda: observer.execute(WAITS).fetchone(), "the way back to come to the view")
         writer.execute("SET lock_timeout = '5s'")

@@ -81,6 +81,38 @@ def test_an_update_that_is_not_kept(db: Connection, function: str, arguments: li
     assert ledger(db, hold) == before
 
 
+@pytest.mark.parametrize("on_expiry", ["release", "keep"])
+@pytest.mark.parametrize(
+    "body", [SWALLOWS, "NEW.cost := 0.1; RETURN NEW;", MOVES["id"]], ids=["swallowed", "changed", "moved"]
+)
+def test_a_lapsed_hold_that_cannot_be_marked(db: Connection, body: str, on_expiry: str) -> None:
+    call(db, "set_limits", psycopg.types.json.Jsonb({"on_expiry": on_expiry}))
+    holds = [reserve(db, COST, p_ttl="1 microsecond") for _ in range(2)]
+    before = [ledger(db, hold) for hold in holds]
+    trigger(db, "UPDATE", body)
+    fails(db, "PB006", "expire")
+    assert [ledger(db, hold) for hold in holds] == before
+    db.execute("DROP FUNCTION public.mine() CASCADE")
+    assert call(db, "expire").expired == 2
+
+
+def test_a_work_order_whose_earlier_hold_cannot_be_cancelled(db: Connection) -> None:
+    order = one(db, "INSERT INTO public.work_orders (title, description) VALUES ('a', 'b') RETURNING id").id
+    db.execute(
+        """INSERT INTO public.proposer_configs (name, model, provider, complexity_threshold, cost_profile)
+           VALUES ('a', 'b', 'c', 1, '{}')"""
+    )
+    route = ("SELECT budget.route_work_order(%s, 'do it', '{}', 0.2, true) AS answer", [order])
+    assert db.execute(*route).fetchone()[0]["success"]  # type: ignore[index]
+    before = rows(db, "SELECT * FROM public.cost_tracking")
+    assert len(before) == 1
+    trigger(db, "UPDATE", SWALLOWS)
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(*route)
+    assert caught.value.sqlstate == "PB006"
+    assert rows(db, "SELECT * FROM public.cost_tracking") == before
+
+
 def test_an_id_that_is_taken_is_a_repeat_all_the_same(db: Connection) -> None:
     hold, spent = reserve(db, 1, p_reservation_id=uuid4()), uuid4()
     call(db, "record", 1, "svc", p_id=spent)

@@ -17,6 +17,18 @@ ALERTS = "border/test_alert_of_a_month_that_repeats_every_day.py"
 
 MUTANTS = [
     Mutant(
+        "a lapsed hold that a trigger leaves as it is counts as marked",
+        "functions/expire.sql",
+        {"IF v_marked.not_kept IS NOT NULL THEN": "IF false THEN"},
+        (f"{NOT_KEPT}::test_a_lapsed_hold_that_cannot_be_marked",),
+    ),
+    Mutant(
+        "an earlier hold of the work order that a trigger leaves as it is counts as cancelled",
+        "functions/_internal/_cancel_order_holds.sql",
+        {"        PERFORM budget._require_kept(v_asked, v_row);\n": ""},
+        (f"{NOT_KEPT}::test_a_work_order_whose_earlier_hold_cannot_be_cancelled",),
+    ),
+    Mutant(
         "times that are rounded are not widened",
         "migrations/0002.pgbudget_tables.sql",
         {"IN ('cost', 'created_at', 'expires_at')": "IN ('cost')"},

@@ -11,6 +11,8 @@ DECLARE
     v_now timestamptz;
     -- Without it nothing says whether lapsing frees the money or spends it.
     v_keep boolean := (budget._require_config()).on_expiry = 'keep';
+    v_marked record;
+    v_asked public.cost_tracking;
 BEGIN
     IF p_limit IS NULL OR p_limit < 1 THEN
         RAISE EXCEPTION 'p_limit must be at least 1'
@@ -21,7 +23,7 @@ BEGIN
     v_lock_timeout := budget._begin_write();
     v_now := budget._now();
     WITH lapsed AS (
-        SELECT l.id, l.cost
+        SELECT l.id, l.cost, l AS hold
         FROM public.cost_tracking AS l
         WHERE l.expires_at <= v_now
         ORDER BY l.expires_at
@@ -36,12 +38,30 @@ BEGIN
             metadata = l.metadata || '{"type": "expired"}'
         FROM lapsed
         WHERE l.id = lapsed.id
-        RETURNING lapsed.cost - l.cost AS released
+        RETURNING lapsed.id, lapsed.cost - l.cost AS released, l AS kept
     )
 
-    SELECT count(*)::integer, coalesce(sum(m.released), 0)
-    INTO expired, released
-    FROM marked AS m;
+    SELECT
+        count(*)::integer AS holds, coalesce(sum(m.released), 0) AS released,
+        array_agg(ARRAY[p.hold, m.kept]) FILTER (
+            WHERE
+            m.id IS NULL
+            OR ((m.kept).id, (m.kept).service_name, (m.kept).cost, (m.kept).created_at, (m.kept).metadata ->> 'type')
+            <> (p.id, (p.hold).service_name, CASE WHEN v_keep THEN p.cost ELSE 0 END, (p.hold).created_at, 'expired')
+            OR (m.kept).expires_at IS NOT NULL
+        ) AS not_kept
+    INTO v_marked
+    FROM lapsed AS p
+    LEFT JOIN marked AS m ON p.id = m.id;
+    IF v_marked.not_kept IS NOT NULL THEN
+        v_asked := v_marked.not_kept[1][1];
+        v_asked.cost := CASE WHEN v_keep THEN v_asked.cost ELSE 0 END;
+        v_asked.metadata := v_asked.metadata || '{"type": "expired"}';
+        v_asked.expires_at := NULL;
+        PERFORM budget._require_kept(v_asked, v_marked.not_kept[1][2]);
+    END IF;
+    expired := v_marked.holds;
+    released := v_marked.released;
     PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT;
 END
@@ -56,5 +76,5 @@ as spent).
 
 p_limit  at most so many in this call; call it until expired is 0
 
-Errors: 22023 bad argument; PB005 broken configuration; 55P03 lock wait.
+Errors: 22023 bad argument; PB005 broken configuration; PB006 the ledger did not keep it; 55P03 lock wait.
 Locks: the rows it marks, skipping those that are locked. It takes no decision lock.';
