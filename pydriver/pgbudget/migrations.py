@@ -220,6 +220,27 @@ def untrusted_owner(connection: psycopg.Connection[Any]) -> str | None:
     return found[0] if found else None
 
 
+def open_event_trigger(connection: psycopg.Connection[Any]) -> tuple[str, str] | None:
+    """Return an event trigger whose function another role can change, and what to do: any DDL of ours would run it."""
+    return connection.execute(
+        """SELECT
+               format(
+                   'the event trigger %I runs %s of %s, which would run with the rights of %I', e.evtname,
+                   p.oid::regprocedure, r.oid::regrole, current_user
+               ),
+               format(
+                   'Look at what it does; then drop it, or let it belong to %1$I: ALTER ROUTINE %2$s OWNER TO %1$I',
+                   current_user, p.oid::regprocedure
+               )
+           FROM pg_event_trigger AS e
+           INNER JOIN pg_proc AS p ON p.oid = e.evtfoid
+           INNER JOIN pg_roles AS r ON r.oid = p.proowner
+           WHERE e.evtenabled <> 'D' AND r.rolname <> current_user AND NOT r.rolsuper
+           ORDER BY e.evtname
+           LIMIT 1"""
+    ).fetchone()
+
+
 def rights() -> list[Right]:
     """Return what the migrations of all series give our roles."""
     return _roles.wanted(
@@ -338,6 +359,13 @@ def _exclusive(dsn: str, wait_seconds: float) -> Iterator[_Backend]:
     with _wire.connect(dsn, "pgbudget") as connection:
         if _wire.shares_sessions(connection, dsn):
             raise BudgetError(POOLED[0], hint=f"Nothing was changed. {POOLED[1]}")
+        with _wire.pinned(connection):
+            found = open_event_trigger(connection)
+        if found is not None:
+            raise BudgetError(
+                f"nothing is run over what others may have prepared: {found[0]}",
+                hint=f"Nothing was changed. {found[1]}",
+            )
     deadline = time.monotonic() + wait_seconds
     with _Backend.open(dsn) as backend:
         _poll(backend.try_session_lock, deadline, backend.session_lock_holders)

@@ -103,6 +103,10 @@ def _notes(
 ) -> list[Note]:
     """Ask the series itself, and before it core where that is not whole: `migrate` applies it first."""
     notes: list[Note] = []
+    event_trigger = migrations.open_event_trigger(connection)
+    if event_trigger is not None:
+        # What asks here is made as functions, which would run it already.
+        return [Note(None, "stops", *event_trigger)]
     owner = migrations.untrusted_owner(connection) if pending and not accept_owner else None
     if owner is not None:
         # To look at its tables would run its code already.

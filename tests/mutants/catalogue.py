@@ -929,6 +929,20 @@ BORDER = [
         (f"{BESIDE}::test_a_way_back_waits_for_a_reader_and_no_writer_for_the_way_back",),
     ),
     Mutant(
+        "the function of extended statistics is nobody's code",
+        f"{INTERNAL}/_foreign_code.sql",
+        {"pg_statistic_ext AS s ON t.oid = s.stxrelid\n": "pg_statistic_ext AS s ON false\n"},
+        ("security/test_attackers.py::test_the_plan_stops_at_statistics_of_anothers_function",),
+    ),
+    Mutant(
+        "a way back asks nobody whose the schema is",
+        "migrations/0003.pgbudget_functions.rollback.sql",
+        {"IF v_owner IS NOT NULL AND": "IF false AND"},
+        (
+            "border/test_way_back_over_another_owner.py::test_another_role_is_stopped[0003.pgbudget_functions.rollback.sql]",
+        ),
+    ),
+    Mutant(
         "a rollback takes what row security hides for nothing",
         "migrations/0002.pgbudget_tables.rollback.sql",
         {"\nSET row_security = off;": ""},

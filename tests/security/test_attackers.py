@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from pgbudget import migrations
 from pgbudget.embedded import Server
 from pgbudget.errors import BudgetError
+from pgbudget.plan import plan
 from tests import chain
 from tests.cli.command import invoke
 from tests.migration.support import APPLICATION, one
@@ -337,6 +338,47 @@ def test_the_trap_springs(attacked: Connection, empty_dsn: str) -> None:
                 attacked.execute("UPDATE public.system_config SET value = value")
                 attacked.execute("UPDATE public.escalations SET status = status")
             assert springs(attacked), name
+
+
+def test_an_event_trigger_runs_with_no_statement_of_ours(attacked: Connection, empty_dsn: str) -> None:
+    """Only a superuser makes one; its function may be another's, and then any DDL of a DBA runs it."""
+    attacked.execute(
+        """CREATE SCHEMA mallory; CREATE SEQUENCE mallory.sprung;
+           CREATE FUNCTION mallory.trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
+           BEGIN PERFORM nextval('mallory.sprung'); END $$;
+           ALTER FUNCTION mallory.trap() OWNER TO mallory;
+           CREATE EVENT TRIGGER trap ON ddl_command_start EXECUTE FUNCTION mallory.trap()"""
+    )
+    done = invoke("migrate", "--plan", "--series", SERIES, dsn=empty_dsn)
+    assert (done.code, "the event trigger trap" in done.out) == (1, True)
+    for run in (chain.migrate, chain.rollback):
+        with pytest.raises(BudgetError, match="the event trigger trap"):
+            run(empty_dsn)
+    assert "the event trigger trap" in str(plan(empty_dsn, series=SERIES).stops)
+    assert not springs(attacked)
+    attacked.execute("ALTER EVENT TRIGGER trap DISABLE")
+    assert chain.migrate(empty_dsn)
+    assert not springs(attacked)
+    attacked.execute("ALTER EVENT TRIGGER trap ENABLE")
+    done = invoke("doctor", dsn=empty_dsn)
+    assert (done.code, "event trigger trap" in done.out) == (1, True)
+    assert not springs(attacked)
+    attacked.execute("CREATE TABLE mallory.any ()")
+    assert springs(attacked)
+    attacked.execute("DROP EVENT TRIGGER trap")
+
+
+def test_the_plan_stops_at_statistics_of_anothers_function(attacked: Connection, empty_dsn: str) -> None:
+    """ANALYZE, which autovacuum runs, calls it with the rights of the table's owner."""
+    with psycopg.connect(make_conninfo(empty_dsn, user="mallory"), autocommit=True) as mallory:
+        mallory.execute(TRAPS.encode())
+    attacked.execute("CREATE STATISTICS public.trap ON (mallory.check(service_name)) FROM public.cost_tracking")
+    attacked.execute("ANALYZE public.cost_tracking")
+    assert springs(attacked)
+    stops = [stop.note for stop in plan(empty_dsn, series=SERIES).stops]
+    assert any("statistics object" in note and "mallory" in note for note in stops), stops
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="open to code of mallory"):
+        chain.migrate(empty_dsn)
 
 
 def test_each_series_is_refused_over_functions_that_another_role_can_change(
