@@ -523,7 +523,7 @@ def test_forced_row_security_is_why_nothing_works(
     assert [check for check, verdict, *_ in troubles(dsn, "--accept-owner") if verdict == "wrong"] == []
     db.execute(f"ALTER TABLE {LEDGER} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY".encode())
     for owned_by, remedy in (
-        (owner, f"ALTER TABLE {LEDGER} NO FORCE ROW LEVEL SECURITY"),
+        (owner, f"SET lock_timeout = '2s'; ALTER TABLE {LEDGER} NO FORCE ROW LEVEL SECURITY"),
         ("postgres", f"ALTER ROLE {owner} BYPASSRLS"),
     ):
         db.execute(f"ALTER TABLE {LEDGER} OWNER TO {owned_by}; GRANT ALL ON {LEDGER} TO {owner}".encode())

@@ -688,7 +688,7 @@ ROUTING = [
     Mutant(
         "routing again leaves the first hold behind",
         f"{INTERNAL}/_cancel_order_holds.sql",
-        {"WHERE l.id = o.id;": "WHERE l.id = o.id AND false;"},
+        {"AND l.expires_at > v_now\n": "AND l.expires_at > v_now AND false\n"},
         ("routing/test_routing_again.py::test_the_earlier_hold_is_cancelled",),
     ),
     Mutant(
