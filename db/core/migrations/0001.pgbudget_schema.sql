@@ -185,8 +185,8 @@ waits as long as need be for the p_turns, which are to keep no plain writer wait
 -- begin functions/_internal/_lock_table.sql
 -- Several tables are locked in one try or not at all, so that none is kept from its writers while another is busy. No
 -- plain writer queues behind a SHARE UPDATE EXCLUSIVE, so it may take its turn among those who lock the table to
--- reserve, and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for. The first
--- table's turn is the last, for nobody locks the others to reserve.
+-- reserve, and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for. The
+-- first table's turn is the last, for nobody locks the others to reserve.
 CREATE OR REPLACE FUNCTION budget._lock_table(p_tables text, p_mode text)
 RETURNS void
 LANGUAGE plpgsql
@@ -282,8 +282,9 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_owner CONSTANT oid := budget._ledger_owner();
-    -- Found before the first of them changes hands: ours is known by the owner of the schema. What is locked is so in
-    -- the order in which those come to it who read and decide: views, tables, types.
+    -- Found before the first of them changes hands: ours is known by the owner of the schema. That comes first, for who
+    -- is given the rest has to be able to create in it. What is locked is so in the order in which those come to it who
+    -- read and decide: views, tables, types.
     v_statements text[] := ARRAY(
         SELECT format('ALTER %s OWNER TO %s', t.name, c_owner::regrole)
         FROM (
@@ -307,7 +308,7 @@ DECLARE
                     )
                 )
             UNION ALL
-            SELECT 'SCHEMA budget', 5, NULL FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
+            SELECT 'SCHEMA budget', 0, NULL FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
         ) AS t
         ORDER BY t.place, t.place_of_table, t.name
     );

@@ -7,8 +7,9 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_owner CONSTANT oid := budget._ledger_owner();
-    -- Found before the first of them changes hands: ours is known by the owner of the schema. What is locked is so in
-    -- the order in which those come to it who read and decide: views, tables, types.
+    -- Found before the first of them changes hands: ours is known by the owner of the schema. That comes first, for who
+    -- is given the rest has to be able to create in it. What is locked is so in the order in which those come to it who
+    -- read and decide: views, tables, types.
     v_statements text[] := ARRAY(
         SELECT format('ALTER %s OWNER TO %s', t.name, c_owner::regrole)
         FROM (
@@ -32,7 +33,7 @@ DECLARE
                     )
                 )
             UNION ALL
-            SELECT 'SCHEMA budget', 5, NULL FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
+            SELECT 'SCHEMA budget', 0, NULL FROM pg_namespace AS n WHERE n.nspname = 'budget' AND n.nspowner <> c_owner
         ) AS t
         ORDER BY t.place, t.place_of_table, t.name
     );

@@ -1,7 +1,7 @@
 -- Several tables are locked in one try or not at all, so that none is kept from its writers while another is busy. No
 -- plain writer queues behind a SHARE UPDATE EXCLUSIVE, so it may take its turn among those who lock the table to
--- reserve, and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for. The first
--- table's turn is the last, for nobody locks the others to reserve.
+-- reserve, and wait for an autovacuum to give way; both are shut out then, while the strong lock is asked for. The
+-- first table's turn is the last, for nobody locks the others to reserve.
 CREATE OR REPLACE FUNCTION budget._lock_table(p_tables text, p_mode text)
 RETURNS void
 LANGUAGE plpgsql
