@@ -1951,7 +1951,7 @@ DECLARE
     v_now timestamptz := budget._now();
     -- The application may have changed the decision. As a uuid, not as text, so that the key finds it.
     v_last_id uuid := substring(p_last_reservation_id FROM c_uuid)::uuid;
-    c_cancelled CONSTANT jsonb := '{"type": "cancelled", "cancel_reason": "the work order was routed again"}';
+    c_cancelled CONSTANT jsonb := jsonb '{"type": "cancelled", "cancel_reason": "the work order was routed again"}';
     v_hold record;
     v_asked public.cost_tracking;
     v_row public.cost_tracking;
