@@ -268,17 +268,18 @@ CREATE FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, 
 
 COMMENT ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) IS 'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
 
--- Name: _escalate_once(text, text, text[], text, text, jsonb, uuid); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_once(text, text, text, text[], text, text, jsonb, uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) RETURNS boolean
+CREATE FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) IS 'Writes an escalation unless one of this kind, window and subject is there; false then. The window is a day, unless the
-figures have a day of their own. Of the subject, its first part is shown.';
+COMMENT ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text) IS 'Writes an escalation unless one of this kind, window, budget and subject is there; false then. The window is a day,
+unless the figures have a day of their own. Of the subject, its first part is shown. With p_unlisted, 1000 are listed of
+a kind and window, and the first of each budget in any case; the next one is that text, in which %s is that number.';
 
 -- Name: _escalate_refusal(budget._config, budget.verdict, numeric, text, jsonb, timestamp with time zone, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -289,7 +290,8 @@ CREATE FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budg
 
 -- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
+COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it. After
+1000 of a day one says that more are not listed.';
 
 -- Name: _escalate_spend(budget._config, numeric, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1723,9 +1725,9 @@ REVOKE ALL ON FUNCTION budget._end_write(p_lock_timeout text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text) FROM PUBLIC;
 
 -- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 

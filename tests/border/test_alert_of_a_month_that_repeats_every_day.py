@@ -22,7 +22,7 @@ def db(budgets: Connection) -> Connection:
     return budgets
 
 
-def told(db: Connection, kind: str) -> list[tuple[str, ...]]:
+def told(db: Connection, kind: str) -> list[tuple[str | None, ...]]:
     return [
         (row.service, row.budget, row.member, row.reason.partition(" (")[0])
         for row in rows(
@@ -76,6 +76,18 @@ def test_refusals_are_told_apart(db: Connection) -> None:
         ]
         + [(service, "daily", "*", f"Daily budget limit: {service} was refused") for service in {s for s, _ in asked}]
     )
+
+
+def test_the_first_refusal_of_each_budget_is_told_also_after_a_thousand(db: Connection) -> None:
+    for budget in ("team", "user"):
+        call(db, "set_budget", budget, 1, budget)
+    rows(db, "SELECT budget.reserve(200, 'svc ' || n) FROM generate_series(1, 1000) AS n")
+    asked: list[dict[str, object]] = [TEAM, {"team": "b"}, {"user": "a"}, {"user": "b"}]
+    for request in asked * 2:
+        assert not call(db, "reserve", 2, "svc", request).can_proceed
+    found = [row for row in told(db, "budget_refused") if row[1] != "daily"]
+    assert [row[:3] for row in found] == [("svc", "team", "a"), ("svc", "user", "a"), (None, None, None)]
+    assert len(told(db, "budget_refused")) == 1003
 
 
 def test_an_extend_names_the_member_too(db: Connection) -> None:

@@ -20,6 +20,7 @@ from tests.concurrency.calls import (
 )
 from tests.concurrency.sessions import Session
 from tests.race import Connection, Crowd, Job
+from tests.rows import value
 
 CLIENTS = 16
 ROUNDS = 10
@@ -93,3 +94,29 @@ def test_nobody_waits_for_an_open_transaction_that_escalated(
 
     other.do(record(1))  # whoever spends next makes up for what was rolled back
     assert [e for e in escalations(db) if e in CAPS] == CAPS
+
+
+def tell(subject: str) -> Job[Any]:
+    """A refusal of a new subject, as the calls tell it that no decision lock keeps apart."""
+    return lambda connection: value(
+        connection,
+        """SELECT budget._escalate_once(
+               'budget_refused', '2025-10-03', 'team', ARRAY[%s], 'critical', 'budget', '{}', NULL, '%%s are listed'
+           )""",
+        subject,
+    )
+
+
+def test_nobody_waits_at_the_end_of_the_list(db: Connection, session: Callable[[], Session]) -> None:
+    """Each tells a thousandth, since neither sees the other's; and all of them see that there are no more."""
+    holder, another, last = session(), session(), session()
+    forget_escalations(db)
+    for n in range(999):
+        tell(f"subject {n}")(db)
+    with holder.open(tell("one")), another.open(tell("another")):
+        assert [len(escalations(db)), last.do(tell("one"))] == [999, False]
+    assert len(escalations(db)) == 1001
+    with holder.open(tell("late")), another.open(tell("later")):
+        pass
+    assert [kind for kind in escalations(db) if kind[1] == "*"] == [("budget_refused", "*")]
+    assert len(escalations(db)) == 1002

@@ -639,10 +639,31 @@ ESCALATIONS = [
         "an escalation waits for another's open transaction",
         f"{INTERNAL}/_escalate_once.sql",
         {
-            "OR NOT pg_try_advisory_xact_lock(": "OR NOT EXISTS (SELECT pg_advisory_xact_lock(",
-            "::text, 0))\n": "::text, 0)))\n",
+            "IF NOT pg_try_advisory_xact_lock(": "IF NOT EXISTS (SELECT pg_advisory_xact_lock(",
+            "::text, 0)) THEN": "::text, 0))) THEN",
         },
         ("concurrency/test_escalation_race.py::test_nobody_waits_for_an_open_transaction_that_escalated",),
+    ),
+    Mutant(
+        "whatever callers make up is told",
+        f"{INTERNAL}/_escalate_once.sql",
+        {"IF p_unlisted IS NOT NULL\n": "IF p_unlisted IS NULL\n"},
+        (
+            "sql/test_escalations.py::test_after_a_thousand_refusals_one_row_says_that_more_are_not_listed",
+            "concurrency/test_escalation_race.py::test_nobody_waits_at_the_end_of_the_list",
+        ),
+    ),
+    Mutant(
+        "a list goes on from one day to the next",
+        f"{INTERNAL}/_escalate_once.sql",
+        {") <= rpad(v_of_window, 32, 'f')::uuid": ") IS NOT NULL"},
+        ("sql/test_escalations.py::test_what_is_told_of_other_things_shortens_no_list",),
+    ),
+    Mutant(
+        "how many are told is counted in the whole table",
+        f"{INTERNAL}/_escalate_once.sql",
+        {"ORDER BY e.id\n            LIMIT 1 OFFSET": "ORDER BY e.id::text\n            LIMIT 1 OFFSET"},
+        ("sql/test_escalations.py::test_how_many_there_are_is_asked_by_the_key",),
     ),
     Mutant(
         "a day exactly at a cap is not escalated",

@@ -133,8 +133,14 @@ MUTANTS = [
     Mutant(
         "a refusal is told once, whoever is the member",
         f"{INTERNAL}/_escalate_refusal.sql",
-        {"ARRAY[v_who, p_verdict.budget, v_member]": "ARRAY[v_who, p_verdict.budget]"},
+        {"ARRAY[v_who, v_member]": "ARRAY[v_who]"},
         (f"{ALERTS}::test_refusals_are_told_apart",),
+    ),
+    Mutant(
+        "the first refusal of a budget is not told after a thousand of others",
+        f"{INTERNAL}/_escalate_once.sql",
+        {"v_of_window || left(md5(p_budget), 8)": "v_of_window || left(md5(''), 8)"},
+        (f"{ALERTS}::test_the_first_refusal_of_each_budget_is_told_also_after_a_thousand",),
     ),
     OfBudgets(
         "a threshold is told every day",

@@ -13,7 +13,7 @@ import pytest
 
 from tests.clock import NOON, Clock, utc
 from tests.pgtap import isnt_empty
-from tests.rows import Connection, as_owner, call, configure, escalations, expect, reserve, spend
+from tests.rows import Connection, as_owner, call, configure, escalations, expect, one, reserve, rows, spend
 
 SOFT, HARD, KILL = "budget_daily_soft_cap", "budget_daily_hard_cap", "budget_emergency_kill"
 REFUSED, OVERRUN = "budget_refused", "budget_overrun"
@@ -229,6 +229,72 @@ def test_a_check_a_replay_and_an_ended_hold_escalate_nothing(caller: Connection,
     call(caller, "cancel", hold)
     expect(call(caller, "reserve", 10, "test", p_reservation_id=hold), reason="ended")
     assert kinds(caller) == []
+
+
+LISTED = 1000
+
+# What else the application's own table may have.
+OTHERS = "INSERT INTO public.escalations (trigger_type, context) SELECT 'other', '{}' FROM generate_series(1, %s)"
+
+
+def refuse(connection: Connection, first: int, last: int) -> None:
+    """Refuse each of these services, none of which is refused by anything else."""
+    query = "SELECT (budget.reserve(2, 'svc ' || n)).can_proceed FROM generate_series(%s::int, %s::int) AS n"
+    assert {row.can_proceed for row in rows(connection, query, first, last)} == {False}
+
+
+@pytest.fixture
+def listed(caller: Connection, clock: Clock) -> Connection:
+    """One refusal less than are listed."""
+    configure(caller, {"emergency_kill": 1})
+    refuse(caller, 1, LISTED - 1)
+    assert len(escalations(caller)) == LISTED - 1
+    return caller
+
+
+def test_after_a_thousand_refusals_one_row_says_that_more_are_not_listed(listed: Connection) -> None:
+    for _ in range(2):
+        refuse(listed, LISTED - 1, LISTED + 2)
+    more, *told = escalations(listed)
+    assert {row.subject for row in told} == {f"svc {n}" for n in range(1, LISTED + 1)}
+    expect(more, kind=REFUSED, severity="critical", subject="*", day="2025-10-03", status="pending")
+    assert more.reason == (
+        "The budget has refused 1000 different services, work orders or members on 2025-10-03. More of that day are "
+        "not listed, but for the first refusal of each other budget."
+    )
+
+
+def test_the_next_day_begins_a_new_list(listed: Connection, clock: Clock) -> None:
+    refuse(listed, LISTED, LISTED + 1)
+    clock.advance(days=1)
+    refuse(listed, LISTED, LISTED + 1)
+    assert [row.subject for row in escalations(listed) if row.day == "2025-10-04"] == ["svc 1000", "svc 1001"]
+
+
+def test_what_is_told_of_other_things_shortens_no_list(listed: Connection) -> None:
+    with as_owner(listed):
+        listed.execute(OTHERS, [2000])
+    call(listed, "record", 1, "test")
+    refuse(listed, LISTED, LISTED + 1)
+    assert {row.subject for row in escalations(listed) if row.kind == REFUSED} >= {"*", "svc 1000"}
+    assert {row.kind for row in escalations(listed)} == {KILL, REFUSED, "other"}
+
+
+@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+def test_how_many_there_are_is_asked_by_the_key(listed: Connection, plans: str) -> None:
+    """However much else the table has."""
+    with as_owner(listed):
+        listed.execute(OTHERS, [20000])
+        listed.execute("ANALYZE public.escalations")
+    listed.execute(f"SET LOCAL plan_cache_mode = {plans}".encode())
+    looks = "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'public.escalations'::regclass"
+    before = one(listed, looks)
+    refuse(listed, LISTED, LISTED + 1)
+    after = one(listed, looks)
+    assert after.seq_scan == before.seq_scan
+    before = after
+    refuse(listed, 1, LISTED)
+    assert one(listed, looks).idx_tup_fetch - before.idx_tup_fetch <= 2 * LISTED  # those that are known count nothing
 
 
 # -------------------------------------------------------------------------------------------------------- overruns

@@ -677,6 +677,7 @@ BEGIN
         v_told := budget._escalate_once(
             'budget_threshold',
             coalesce(budget._iso(p_match.starts_at), 'ever'),
+            p_match.budget,
             ARRAY[p_match.budget, p_match.member, trim_scale(v_reached.amount)::text],
             v_reached.severity,
             format(
@@ -692,6 +693,7 @@ BEGIN
                 'current_total', v_total::text,
                 'limit_amount', p_match.limit_amount::text
             ),
+            NULL,
             NULL
         ) OR v_told;
     END LOOP;

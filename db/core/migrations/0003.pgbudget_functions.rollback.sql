@@ -155,7 +155,7 @@ DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._config, budget.verdict,
 
 DROP FUNCTION IF EXISTS budget._escalate_caps(budget._config, numeric, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._escalate_once(text, text, text[], text, text, jsonb, uuid);
+DROP FUNCTION IF EXISTS budget._escalate_once(text, text, text, text[], text, text, jsonb, uuid, text);
 
 DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
 

@@ -1000,17 +1000,21 @@ COMMENT ON FUNCTION budget._write_escalation(uuid, text, text, text, text, text,
 -- end functions/_internal/_write_escalation.sql
 
 -- begin functions/_internal/_escalate_once.sql
--- One escalation per kind, window and subject, without an index of its own: the id is derived from the three. Writers
--- meet in a try-lock, so that nobody ever waits for another's open transaction; whoever finds it taken leaves the
--- escalation to its holder, and should that one roll back, the next decision finds the same state and writes it.
+-- One escalation per kind, window and subject, without an index of its own: the id is derived from these, so that what
+-- is told of a window, and of a budget in it, is a range of the primary key. Writers meet in a try-lock, so that nobody
+-- ever waits for another's open transaction; whoever finds it taken leaves the escalation to its holder, and should
+-- that one roll back, the next decision finds the same state and writes it. Nor does anybody count what others have not
+-- committed: there may be more than are listed, by what is told in transactions that are open at once.
 CREATE OR REPLACE FUNCTION budget._escalate_once(
     p_kind text,
     p_window text,
+    p_budget text,
     p_subject text[],
     p_severity text,
     p_reason text,
     p_figures jsonb,
-    p_work_order_id uuid
+    p_work_order_id uuid,
+    p_unlisted text
 )
 RETURNS boolean
 LANGUAGE plpgsql
@@ -1018,12 +1022,38 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    c_listed CONSTANT integer := 1000;
     -- As JSON, in which each part stands by itself: callers choose some of them, and may put any sign between.
-    v_id uuid := md5(jsonb_build_array('pgbudget', p_kind, p_window, p_work_order_id, p_subject)::text)::uuid;
+    v_of_window text := left(md5(jsonb_build_array('pgbudget', p_kind, p_window)::text), 8);
+    v_of_budget text := v_of_window || left(md5(p_budget), 8);
+    v_id uuid := (v_of_budget || left(md5(jsonb_build_array(p_work_order_id, p_subject)::text), 16))::uuid;
 BEGIN
-    IF EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id)
-        OR NOT pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0))
+    IF EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id) THEN
+        RETURN false;
+    END IF;
+    IF p_unlisted IS NOT NULL
+        -- In the order of the key, which no plan leaves for a look at the whole table: is the first row from there on,
+        -- or the last of those that are listed, still one of these?
+        AND (
+            SELECT e.id
+            FROM public.escalations AS e
+            WHERE e.id >= rpad(v_of_budget, 32, '0')::uuid
+            ORDER BY e.id
+            LIMIT 1
+        ) <= rpad(v_of_budget, 32, 'f')::uuid
+        AND (
+            SELECT e.id
+            FROM public.escalations AS e
+            WHERE e.id >= rpad(v_of_window, 32, '0')::uuid
+            ORDER BY e.id
+            LIMIT 1 OFFSET c_listed - 1
+        ) <= rpad(v_of_window, 32, 'f')::uuid
     THEN
+        RETURN budget._escalate_once(
+            p_kind, p_window, '', '{*}', p_severity, format(p_unlisted, c_listed), '{}', NULL, NULL
+        );
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(v_id::text, 0)) THEN
         RETURN false;
     END IF;
     PERFORM budget._write_escalation(
@@ -1034,10 +1064,11 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_once(text, text, text[], text, text, jsonb, uuid) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_once(text, text, text[], text, text, jsonb, uuid) IS
-'Writes an escalation unless one of this kind, window and subject is there; false then. The window is a day, unless the
-figures have a day of their own. Of the subject, its first part is shown.';
+REVOKE ALL ON FUNCTION budget._escalate_once(text, text, text, text[], text, text, jsonb, uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_once(text, text, text, text[], text, text, jsonb, uuid, text) IS
+'Writes an escalation unless one of this kind, window, budget and subject is there; false then. The window is a day,
+unless the figures have a day of their own. Of the subject, its first part is shown. With p_unlisted, 1000 are listed of
+a kind and window, and the first of each budget in any case; the next one is that text, in which %s is that number.';
 -- end functions/_internal/_escalate_once.sql
 
 -- begin functions/_internal/_escalate_caps.sql
@@ -1072,7 +1103,7 @@ BEGIN
         WHERE c.amount <= p_total
     LOOP
         PERFORM budget._escalate_once(
-            'budget_' || v_cap.name, v_day, ARRAY['daily'], v_cap.severity,
+            'budget_' || v_cap.name, v_day, 'daily', ARRAY['daily'], v_cap.severity,
             format(
                 'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
                 v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill
@@ -1082,6 +1113,7 @@ BEGIN
                 'cap', v_cap.amount::text,
                 'limit_amount', p_config.emergency_kill::text
             ),
+            NULL,
             NULL
         );
     END LOOP;
@@ -1124,7 +1156,7 @@ BEGIN
         v_budget := format('Budget %s, member %s', p_verdict.budget, v_member);
     END IF;
     PERFORM budget._escalate_once(
-        'budget_refused', v_day, ARRAY[v_who, p_verdict.budget, v_member], 'critical',
+        'budget_refused', v_day, p_verdict.budget, ARRAY[v_who, v_member], 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
             v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
@@ -1139,7 +1171,12 @@ BEGIN
             'limit_amount', p_verdict.limit_amount::text,
             'remaining', p_verdict.remaining::text
         ),
-        p_work_order_id
+        p_work_order_id,
+        format(
+            'The budget has refused %%s different services, work orders or members on %s. More of that day are not '
+            'listed, but for the first refusal of each other budget.',
+            v_day
+        )
     );
 END
 $function$;
@@ -1150,7 +1187,8 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) IS
-'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
+'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it. After
+1000 of a day one says that more are not listed.';
 -- end functions/_internal/_escalate_refusal.sql
 
 -- begin functions/_internal/_admit.sql
@@ -1465,6 +1503,7 @@ BEGIN
         PERFORM budget._escalate_once(
             'budget_overrun',
             to_char((budget._window(p_row.created_at, p_config.timezone)).day, 'YYYY-MM-DD'),
+            'daily',
             ARRAY[p_row.id::text],
             'critical',
             format(
@@ -1478,6 +1517,7 @@ BEGIN
                 'current_total', p_total::text,
                 'limit_amount', p_config.emergency_kill::text
             ),
+            NULL,
             NULL
         );
     END IF;

@@ -29,7 +29,7 @@ BEGIN
         WHERE c.amount <= p_total
     LOOP
         PERFORM budget._escalate_once(
-            'budget_' || v_cap.name, v_day, ARRAY['daily'], v_cap.severity,
+            'budget_' || v_cap.name, v_day, 'daily', ARRAY['daily'], v_cap.severity,
             format(
                 'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
                 v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill
@@ -39,6 +39,7 @@ BEGIN
                 'cap', v_cap.amount::text,
                 'limit_amount', p_config.emergency_kill::text
             ),
+            NULL,
             NULL
         );
     END LOOP;

@@ -28,7 +28,7 @@ BEGIN
         v_budget := format('Budget %s, member %s', p_verdict.budget, v_member);
     END IF;
     PERFORM budget._escalate_once(
-        'budget_refused', v_day, ARRAY[v_who, p_verdict.budget, v_member], 'critical',
+        'budget_refused', v_day, p_verdict.budget, ARRAY[v_who, v_member], 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
             v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
@@ -43,7 +43,12 @@ BEGIN
             'limit_amount', p_verdict.limit_amount::text,
             'remaining', p_verdict.remaining::text
         ),
-        p_work_order_id
+        p_work_order_id,
+        format(
+            'The budget has refused %%s different services, work orders or members on %s. More of that day are not '
+            'listed, but for the first refusal of each other budget.',
+            v_day
+        )
     );
 END
 $function$;
@@ -54,4 +59,5 @@ REVOKE ALL ON FUNCTION budget._escalate_refusal(
 COMMENT ON FUNCTION budget._escalate_refusal(
     budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
 ) IS
-'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
+'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it. After
+1000 of a day one says that more are not listed.';

@@ -17,6 +17,7 @@ BEGIN
         PERFORM budget._escalate_once(
             'budget_overrun',
             to_char((budget._window(p_row.created_at, p_config.timezone)).day, 'YYYY-MM-DD'),
+            'daily',
             ARRAY[p_row.id::text],
             'critical',
             format(
@@ -30,6 +31,7 @@ BEGIN
                 'current_total', p_total::text,
                 'limit_amount', p_config.emergency_kill::text
             ),
+            NULL,
             NULL
         );
     END IF;
