@@ -847,12 +847,18 @@ BORDER = [
                 "owns the function of an index",
                 "owns the function of an index's condition",
             ),
+            (
+                "what refers to the settings",
+                "WHERE t.root = 'system_config' AND t.oid = k.confrelid",
+                "WHERE t.root = 'system_config' AND t.oid = k.oid",
+                "owns the function of a trigger on what refers to the settings",
+            ),
             ("operators", "'pg_operator'::regclass, 'pg_type'::regclass)", "'pg_type'::regclass)", "owns an operator"),
             ("the constraints of domains", "AND k.contypid = u.oid", "AND false", "owns the function of a domain"),
             (
                 "children of the tables",
-                "ON t.oid = i.inhparent",
-                "ON t.oid = i.inhrelid",
+                "WHERE t.oid = i.inhparent",
+                "WHERE t.oid = i.inhrelid",
                 "owns the function of a child's trigger",
             ),
         )
@@ -948,6 +954,12 @@ BORDER = [
         "migrations/0003.pgbudget_functions.rollback.sql",
         {"AND c.relkind = 'v'\n": "AND false\n"},
         (f"{BESIDE}::test_a_way_back_waits_for_a_reader_and_no_writer_for_the_way_back",),
+    ),
+    Mutant(
+        "the function of a policy is nobody's code",
+        f"{INTERNAL}/_foreign_code.sql",
+        {"pg_policy AS p ON t.oid = p.polrelid": "pg_policy AS p ON t.oid = p.oid"},
+        ("security/test_attackers.py::test_a_policy_runs_with_no_right_of_an_owner_whom_row_security_binds",),
     ),
     Mutant(
         "the function of extended statistics is nobody's code",

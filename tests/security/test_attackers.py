@@ -84,11 +84,17 @@ class Attack:
 TRIGGER = """CREATE TRIGGER trap BEFORE INSERT OR UPDATE OR DELETE ON public.{} FOR EACH ROW
              EXECUTE FUNCTION mallory.trap()"""
 INTO_LEDGER = TRIGGER.format("cost_tracking")
-CASCADE = """
-CREATE TABLE mallory.child (key text REFERENCES public.system_config (key) ON DELETE CASCADE);
-CREATE TRIGGER trap AFTER DELETE ON mallory.child FOR EACH ROW EXECUTE FUNCTION mallory.trap();
-INSERT INTO mallory.child VALUES ('budget_limits')
+# Deferred, a trigger ran with the rights of who commits, until PostgreSQL 18.
+REFERENCE = """
+CREATE TABLE IF NOT EXISTS {0}.child (key text REFERENCES public.system_config (key) ON DELETE CASCADE);
+DROP TRIGGER IF EXISTS trap ON {0}.child;
+CREATE CONSTRAINT TRIGGER trap AFTER DELETE ON {0}.child DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION mallory.trap();
 """
+REFER = """
+INSERT INTO {}.child SELECT c.key FROM public.system_config AS c WHERE c.key IN ('budget_limits', 'budget_freeze')
+"""
+NO_LIMITS = "DELETE FROM public.system_config WHERE key = 'budget_limits'"  # those of pgbudget are deleted again
 OWN_CHILD = f"CREATE TABLE public.child () INHERITS (public.cost_tracking); {TRIGGER.format('child')};"
 
 ATTACKS = {
@@ -105,7 +111,15 @@ ATTACKS = {
            BEGIN PERFORM mallory.spring(); RETURN NEW; END $$;
            CREATE TRIGGER trap BEFORE INSERT ON public.cost_tracking FOR EACH ROW EXECUTE FUNCTION pg_temp.trap()""",
     ),
-    "may refer to the settings": Attack("GRANT SELECT, REFERENCES ON public.system_config TO mallory", CASCADE),
+    "may refer to the settings": Attack(
+        f"{NO_LIMITS}; GRANT SELECT, REFERENCES ON public.system_config TO mallory",
+        REFERENCE.format("mallory") + REFER.format("mallory"),
+    ),
+    "owns the function of a trigger on what refers to the settings": Attack(
+        f"{NO_LIMITS}; {REFERENCE.format('public')} GRANT SELECT ON public.system_config TO mallory;"
+        "GRANT INSERT ON public.child TO mallory",
+        REFER.format("public"),
+    ),
     "owns the function of a trigger": Attack(INTO_LEDGER),
     "owns the function of a trigger's condition": Attack(
         """CREATE TRIGGER trap BEFORE INSERT ON public.cost_tracking FOR EACH ROW WHEN (mallory.check(NEW.service_name))
@@ -161,7 +175,7 @@ ATTACKS = {
             ALTER TABLE public.cost_tracking OWNER TO mallory; ALTER TABLE public.escalations OWNER TO mallory;
             ALTER TABLE public.system_config OWNER TO mallory; ALTER TABLE public.work_orders OWNER TO mallory;
             ALTER TABLE public.proposer_configs OWNER TO mallory;
-            DELETE FROM public.system_config WHERE key = 'budget_limits'"""
+            {NO_LIMITS}"""
     ),
     "owns the escalations": Attack("ALTER TABLE public.escalations OWNER TO mallory", TRIGGER.format("escalations")),
     "may create in public": Attack(
@@ -316,6 +330,7 @@ def test_the_trap_springs(attacked: Connection, empty_dsn: str) -> None:
     """Each attack is one: who writes the table without pgbudget springs it."""
     silent = {
         "may refer to the settings",
+        "owns the function of a trigger on what refers to the settings",
         "may create in public",
         "owns the function of a policy",
         "is bound by row security",
@@ -338,6 +353,29 @@ def test_the_trap_springs(attacked: Connection, empty_dsn: str) -> None:
                 attacked.execute("UPDATE public.system_config SET value = value")
                 attacked.execute("UPDATE public.escalations SET status = status")
             assert springs(attacked), name
+
+
+def test_a_policy_runs_with_no_right_of_an_owner_whom_row_security_binds(attacked: Connection, empty_dsn: str) -> None:
+    """A superuser passes it by, and so does an owner unless it is forced; what migrates writes the limits."""
+    with psycopg.connect(make_conninfo(empty_dsn, user="mallory"), autocommit=True) as mallory:
+        mallory.execute(TRAPS.encode())
+    for table in ("cost_tracking", "escalations", "system_config", "work_orders", "proposer_configs"):
+        attacked.execute(f'ALTER TABLE public.{table} OWNER TO "App Owner"'.encode())
+    attacked.execute(
+        f"""{NO_LIMITS};
+            GRANT CREATE ON DATABASE empty TO "App Owner"; GRANT CREATE ON SCHEMA public TO "App Owner";
+            DROP FUNCTION public.check_and_reserve_budget(numeric, text, jsonb);
+            ALTER TABLE public.system_config ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+            CREATE POLICY trap ON public.system_config USING (mallory.check(key))""".encode()
+    )
+    owner = make_conninfo(empty_dsn, user="App Owner")
+    assert [stop.note for stop in plan(owner, series=SERIES).stops if "policy trap" in stop.note]
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="open to code of mallory"):
+        chain.migrate(owner)
+    assert not springs(attacked)
+    with psycopg.connect(owner) as connection, connection.transaction(force_rollback=True):
+        connection.execute("INSERT INTO public.system_config (key, value) VALUES ('a', 'b')")
+    assert springs(attacked)
 
 
 def test_an_event_trigger_runs_with_no_statement_of_ours(attacked: Connection, empty_dsn: str) -> None:

@@ -554,9 +554,16 @@ BEGIN
             FROM unnest(ARRAY['cost_tracking', 'escalations', 'work_orders', 'system_config', 'proposer_configs']) AS t
         )
         UNION
-        SELECT i.inhrelid, t.root, false
+        SELECT n.oid, t.root, false
         FROM tables AS t
-        INNER JOIN pg_inherits AS i ON t.oid = i.inhparent
+        CROSS JOIN LATERAL (
+            SELECT i.inhrelid AS oid FROM pg_inherits AS i WHERE t.oid = i.inhparent
+            UNION ALL
+            -- Settings of ours are deleted. Rows that refer to them go along, and what is on their tables runs.
+            SELECT k.conrelid
+            FROM pg_constraint AS k
+            WHERE t.root = 'system_config' AND t.oid = k.confrelid AND k.confdeltype NOT IN ('a', 'r')
+        ) AS n
     ),
 
     parts (class, oid, root) AS (
@@ -581,12 +588,6 @@ BEGIN
         SELECT 'pg_statistic_ext'::regclass, s.oid, t.root
         FROM tables AS t
         INNER JOIN pg_statistic_ext AS s ON t.oid = s.stxrelid
-        UNION ALL
-        -- A rollback deletes settings of ours. What follows a row that goes is written by triggers, too.
-        SELECT 'pg_class'::regclass, k.conrelid, t.root
-        FROM tables AS t
-        INNER JOIN pg_constraint AS k ON t.oid = k.confrelid AND k.confdeltype NOT IN ('a', 'r')
-        WHERE t.root = 'system_config'
         UNION ALL
         SELECT 'pg_event_trigger'::regclass, e.oid, NULL FROM pg_event_trigger AS e WHERE e.evtenabled <> 'D'
     ),
