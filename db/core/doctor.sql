@@ -348,24 +348,17 @@ FROM budget._foreign_code() AS f;
 -- check: who else may make triggers
 SELECT
     'wrong',
-    format('%s may put triggers on %s, which run with the rights of whoever writes it', g.role_name, g.oid::regclass),
-    format('REVOKE TRIGGER ON %s FROM %s CASCADE', g.oid::regclass, g.role_name)
-FROM (
-    SELECT DISTINCT c.oid, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role_name
-    FROM pg_class AS c, aclexplode(c.relacl) AS a
-    WHERE
-        c.relkind = 'r'
-        AND (
-            c.relnamespace = to_regnamespace('budget')
-            OR (
-                c.relnamespace = to_regnamespace('public')
-                AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
-            )
+    CASE r.right_name
+        WHEN 'TRIGGER' THEN
+            format('%s may put triggers on %s, which run with the rights of whoever writes it', r.grantee, r.table_name)
+        ELSE format(
+            '%s may have rows refer to %s and go with them, with triggers that run with the rights of whoever deletes',
+            r.grantee, r.table_name
         )
-        AND a.privilege_type = 'TRIGGER'
-        AND a.grantee <> c.relowner
-) AS g
-ORDER BY g.oid::regclass::text, g.role_name;
+    END,
+    format('REVOKE %s ON %s FROM %s CASCADE', r.right_name, r.table_name, r.grantee)
+FROM budget._code_rights() AS r
+ORDER BY r.table_name, r.grantee, r.right_name;
 
 -- check: roles
 SELECT

@@ -212,18 +212,8 @@ DECLARE
     );
     c_lacks_reason CONSTANT boolean := c_escalations IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c_escalations AND a.attname = 'reason');
-    -- Tables on which others than the owner may make triggers.
-    c_with_triggers CONSTANT text[] := ARRAY(
-        SELECT DISTINCT c.relname::text
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.oid IN (
-                SELECT to_regclass('public.' || t)
-                FROM unnest(ARRAY['cost_tracking', 'escalations', 'work_orders', 'system_config', 'proposer_configs']) AS t
-            )
-            AND a.privilege_type = 'TRIGGER'
-            AND a.grantee <> c.relowner
-    );
+    -- Tables from which rights of others are taken.
+    c_opened CONSTANT regclass[] := ARRAY(SELECT r.table_name::regclass FROM pg_temp._code_rights() AS r);
     v_limits text;
     v_unknown_keys text;
     -- Until they have been counted.
@@ -346,18 +336,12 @@ BEGIN
         ('0002', 'does', CASE WHEN c_lacks_reason THEN 'escalations.reason is missing: added, no rewrite' END),
         (
             '0002', 'does',
-            'TRIGGER, with which others could run code with our rights, is taken from: ' || (
-                SELECT string_agg(format('%s on %s', g.grantee, g.tables), '; ' ORDER BY g.grantee)
+            'rights with which others could run code with ours are taken from: ' || (
+                SELECT string_agg(format('%s (%s)', g.grantee, g.rights), '; ' ORDER BY g.grantee)
                 FROM (
-                    SELECT
-                        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
-                        string_agg(DISTINCT c.relname, ', ') AS tables
-                    FROM pg_class AS c, aclexplode(c.relacl) AS a
-                    WHERE
-                        c.relnamespace = 'public'::regnamespace AND c.relname = ANY (c_with_triggers)
-                        AND a.privilege_type = 'TRIGGER'
-                        AND a.grantee <> c.relowner
-                    GROUP BY a.grantee
+                    SELECT r.grantee, string_agg(r.right_name || ' on ' || r.table_name, ', ' ORDER BY r.table_name) AS rights
+                    FROM pg_temp._code_rights() AS r
+                    GROUP BY r.grantee
                 ) AS g
             )
         ),
@@ -374,7 +358,7 @@ BEGIN
                     AND (
                         c.oid = c_ledger
                         OR (c.oid = c_escalations AND c_lacks_reason)
-                        OR c.relname = ANY (c_with_triggers)
+                        OR c.oid = ANY (c_opened)
                     )
                     AND c.relnamespace = 'public'::regnamespace
             )

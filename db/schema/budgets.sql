@@ -255,6 +255,18 @@ CREATE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_
 
 COMMENT ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) IS 'Which active proposer takes a task of this complexity, why, and who stands in for it. Errors: PB005 none is active.';
 
+-- Name: _code_rights(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._code_rights() RETURNS TABLE(right_name text, table_name text, grantee text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _code_rights(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._code_rights() IS 'The rights with which others than its owner could have a table run their code: TRIGGER on any of ours, and REFERENCES
+on the settings.';
+
 -- Name: cost_tracking; Type: TABLE; Schema: public; Owner: -
 
 CREATE TABLE public.cost_tracking (
@@ -2390,6 +2402,10 @@ REVOKE ALL ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_r
 -- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) FROM PUBLIC;
+
+-- Name: FUNCTION _code_rights(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._code_rights() FROM PUBLIC;
 
 -- Name: FUNCTION _counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 

@@ -86,28 +86,14 @@ ORDER BY 1, 2
 """
 
 
-# Whoever may put a trigger on a table that the functions write has code run with their owner's rights. A restore gives
-# it by the other cluster's default privileges.
-_TRIGGER: LiteralString = """
-SELECT DISTINCT
-    c.oid::regclass::text,
-    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
-FROM pg_class AS c
-CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-WHERE
-    c.relkind = 'r'
-    AND (
-        c.relnamespace = to_regnamespace('budget')
-        OR (
-            c.relnamespace = to_regnamespace('public')
-            AND c.relname IN ('cost_tracking', 'escalations', 'system_config', 'proposer_configs', 'work_orders')
-        )
-    )
-    AND a.privilege_type = 'TRIGGER'
-    AND a.grantee <> c.relowner
-    AND pg_has_role(c.relowner, 'USAGE')
-    AND to_regnamespace('budget') IS NOT NULL
-ORDER BY 1, 2
+# What lets others run code with the rights of who writes a table. A restore gives it by the other cluster's default
+# privileges.
+_CODE_RIGHTS: LiteralString = """
+SELECT r.right_name, r.table_name, r.grantee
+FROM budget._code_rights() AS r
+INNER JOIN pg_class AS c ON c.oid = r.table_name::regclass
+WHERE pg_has_role(c.relowner, 'USAGE')
+ORDER BY 2, 3, 1
 """
 
 
@@ -187,6 +173,8 @@ def restore(connection: psycopg.Connection[Any], rights: Sequence[Right]) -> Ite
             connection.execute(f"REVOKE ALL ON {name} FROM {grantee}".encode())
         for grantee in sorted({grantee for _, grantee in strangers}):
             yield f"took from {grantee} the rights that it had on what is pgbudget's"
-        for table, grantee in connection.execute(_TRIGGER).fetchall():
-            connection.execute(f"REVOKE TRIGGER ON {table} FROM {grantee} CASCADE".encode())
-            yield f"took from {grantee} the right to put triggers on {table}"
+        if connection.execute("SELECT to_regprocedure('budget._code_rights()')").fetchone() == (None,):
+            return
+        for right, table, grantee in connection.execute(_CODE_RIGHTS).fetchall():
+            connection.execute(f"REVOKE {right} ON {table} FROM {grantee} CASCADE".encode())
+            yield f"took {right} on {table} from {grantee}"

@@ -21,7 +21,10 @@ from pgbudget import _trust, _wire, migrations
 from pgbudget.locks import Session, sessions
 
 # What the migrations themselves ask, in the order in which they call each other.
-_ASKED = ("_ledger_owner", "_adopted_function", "_former_callers", "_foreign_owners", "_foreign_code", "_preflight")
+_ASKED = (
+    *("_ledger_owner", "_adopted_function", "_former_callers", "_code_rights"),
+    *("_foreign_owners", "_foreign_code", "_preflight"),
+)
 
 
 @dataclass(frozen=True)

@@ -781,6 +781,8 @@ RIGHTS = [
 
 ATTACKED = "security/test_attackers.py::test_an_attacker_runs_no_code_and_gains_no_right"
 
+FOR_A_WHILE = "security/test_attackers.py::test_nobody_refers_to_a_setting_that_is_there_for_a_while"
+
 UNWATCHED = {
     "rules": {"'system_config') AND r.ev_type IN": "'system_config') AND false AND r.ev_type IN"},
     "children of the tables": {
@@ -793,7 +795,9 @@ BORDER = [
     Mutant(
         "TRIGGER stays with whoever has it",
         "migrations/0002.pgbudget_tables.sql",
-        {"EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_open.of_table, v_open.grantee);": ""},
+        {
+            "EXECUTE format('REVOKE %s ON": "PERFORM format('REVOKE %s ON",
+        },
         (f"{UNMENDED}test_over_tables_that_others_may_do_anything_with",),
     ),
     Mutant(
@@ -954,6 +958,18 @@ BORDER = [
         "migrations/0003.pgbudget_functions.rollback.sql",
         {"AND c.relkind = 'v'\n": "AND false\n"},
         (f"{BESIDE}::test_a_way_back_waits_for_a_reader_and_no_writer_for_the_way_back",),
+    ),
+    *(
+        Mutant(
+            f"others may refer to {what}",
+            f"{INTERNAL}/_code_rights.sql",
+            {old: new},
+            (f"{FOR_A_WHILE}[{right}]",),
+        )
+        for what, old, new, right in (
+            ("the settings", "a.privilege_type = 'REFERENCES' AND", "false AND", "ALL"),
+            ("a column of the settings", "WHERE t.attrelid = c.oid", "WHERE false", "REFERENCES (key)"),
+        )
     ),
     Mutant(
         "the function of a policy is nobody's code",

@@ -378,6 +378,20 @@ def test_a_policy_runs_with_no_right_of_an_owner_whom_row_security_binds(attacke
     assert springs(attacked)
 
 
+@pytest.mark.parametrize("right", ["ALL", "REFERENCES (key)"])
+def test_nobody_refers_to_a_setting_that_is_there_for_a_while(attacked: Connection, empty_dsn: str, right: str) -> None:
+    """The end of a freeze deletes it, and what refers to it; before PostgreSQL 18 triggers ran as who deletes."""
+    attacked.execute(f"GRANT {right} ON public.system_config TO mallory".encode())
+    chain.migrate(empty_dsn)
+    attacked.execute("SELECT budget.freeze('a while')")
+    with psycopg.connect(make_conninfo(empty_dsn, user="mallory"), autocommit=True) as mallory:
+        mallory.execute(TRAPS.encode())
+        said = quietly(mallory, REFERENCE.format("mallory"), "INSERT INTO mallory.child VALUES ('budget_freeze')")
+    attacked.execute("SELECT budget.unfreeze()")
+    assert not springs(attacked)
+    assert "permission denied for table system_config" in said
+
+
 def test_an_event_trigger_runs_with_no_statement_of_ours(attacked: Connection, empty_dsn: str) -> None:
     """Only a superuser makes one; its function may be another's, and then any DDL of a DBA runs it."""
     attacked.execute(

@@ -29,6 +29,8 @@ DROP FUNCTION IF EXISTS budget._preflight();
 
 DROP FUNCTION IF EXISTS budget._foreign_code();
 
+DROP FUNCTION IF EXISTS budget._code_rights();
+
 DROP FUNCTION IF EXISTS budget._foreign_owners();
 
 DROP FUNCTION IF EXISTS budget._former_callers(regprocedure);

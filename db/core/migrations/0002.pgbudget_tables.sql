@@ -148,20 +148,7 @@ DECLARE
         WHERE a.attrelid = 'public.escalations'::regclass AND a.attname = 'reason'
     );
     v_lacks_limits boolean := NOT EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_limits');
-    v_triggers jsonb := (
-        SELECT
-            coalesce(jsonb_agg(DISTINCT jsonb_build_object(
-                'table', c.oid::regclass, 'to', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-            )), '[]')
-        FROM pg_class AS c, aclexplode(c.relacl) AS a
-        WHERE
-            c.oid IN (
-                'public.cost_tracking'::regclass, 'public.escalations'::regclass, 'public.work_orders'::regclass,
-                'public.system_config'::regclass, 'public.proposer_configs'::regclass
-            )
-            AND a.privilege_type = 'TRIGGER'
-            AND a.grantee <> c.relowner
-    );
+    v_rights jsonb := (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM budget._code_rights() AS r);
     v_open record;
     v_lacks_key boolean := obj_description('public.escalations'::regclass, 'pg_class') = 'Created by pgbudget.'
         AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = 'public.escalations'::regclass AND c.contype = 'f');
@@ -175,16 +162,17 @@ BEGIN
                 OR (c.oid = 'public.escalations'::regclass AND (v_lacks_reason OR v_lacks_key))
                 OR (c.oid = 'public.work_orders'::regclass AND v_lacks_key)
                 OR (c.oid = 'public.system_config'::regclass AND v_lacks_limits)
-                OR c.oid IN (SELECT (g.value ->> 'table')::regclass FROM jsonb_array_elements(v_triggers) AS g)
+                OR c.oid IN (SELECT (g.value ->> 'table_name')::regclass FROM jsonb_array_elements(v_rights) AS g)
         ),
         'ACCESS EXCLUSIVE'
     );
     -- Whoever may put a trigger on a table runs code as everyone that writes it, our functions too.
     FOR v_open IN
-        SELECT g.value ->> 'table' AS of_table, g.value ->> 'to' AS grantee FROM jsonb_array_elements(v_triggers) AS g
+        SELECT g.right_name, g.table_name, g.grantee
+        FROM jsonb_to_recordset(v_rights) AS g (right_name text, table_name text, grantee text)
     LOOP
-        EXECUTE format('REVOKE TRIGGER ON %s FROM %s CASCADE', v_open.of_table, v_open.grantee);
-        RAISE NOTICE '% may no longer put triggers on %', v_open.grantee, v_open.of_table;
+        EXECUTE format('REVOKE %s ON %s FROM %s CASCADE', v_open.right_name, v_open.table_name, v_open.grantee);
+        RAISE NOTICE '% on % is taken from %', v_open.right_name, v_open.table_name, v_open.grantee;
     END LOOP;
     -- Asked once more under the locks: a trigger that was being made meanwhile is there now, and no other comes.
     SELECT f.* INTO v_open FROM budget._foreign_code() AS f LIMIT 1;
