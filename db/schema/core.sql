@@ -285,6 +285,7 @@ COMMENT ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numer
 CREATE FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS …;
 
 -- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text); Type: COMMENT; Schema: budget; Owner: -

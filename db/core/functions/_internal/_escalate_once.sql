@@ -18,6 +18,7 @@ RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $function$
 DECLARE
     c_listed CONSTANT integer := 1000;
@@ -30,8 +31,8 @@ BEGIN
         RETURN false;
     END IF;
     IF p_unlisted IS NOT NULL
-        -- In the order of the key, which no plan leaves for a look at the whole table: is the first row from there on,
-        -- or the last of those that are listed, still one of these?
+        -- In the order of the key, for which the plan is pinned to it: is the first row from there on, or the last of
+        -- those that are listed, still one of these?
         AND (
             SELECT e.id
             FROM public.escalations AS e
