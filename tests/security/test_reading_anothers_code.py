@@ -274,7 +274,7 @@ def test_nor_is_what_is_put_in_a_tables_place(
         monkeypatch.setattr(_trust, "TABLES", ())
         assert "sprung" in invoke("report", "--json", dsn=dsn).err
     finally:
-        db.execute("DROP OWNED BY mallory CASCADE")
+        db.execute("ALTER SCHEMA public OWNER TO pg_database_owner; DROP OWNED BY mallory CASCADE")
 
 
 def test_doctor_looks_at_the_catalogs_all_the_same(mallorys: str, superuser: Connection) -> None:
