@@ -86,7 +86,8 @@ coverage-python: .venv/with-test
 
 # What has to be run to run all of the one and of the other.
 WITH_PROFILER := /usr/lib/postgresql/15/bin
-SQL_TESTS := tests/sql tests/routing tests/security tests/checkers tests/concurrency/test_same_id.py
+SQL_TESTS := tests/sql tests/routing tests/security tests/checkers
+SQL_TESTS += $(addprefix tests/concurrency/test_,same_id.py escalation_race.py)
 SQL_TESTS += tests/migration/test_adoption.py tests/migration/test_live.py tests/migration/test_preflight.py
 BORDER_TESTS := $(addprefix tests/border/test_,trigger_that_swallows_or_moves_the_row.py row_of_the_year_294276.py)
 SQL_TESTS += $(BORDER_TESTS)
