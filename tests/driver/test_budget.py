@@ -39,6 +39,7 @@ def test_a_hold_is_settled(any_budget: Budget, db: Connection) -> None:
         reservation_id=verdict.reservation_id,
         reason="granted",
         budget="daily",
+        member="*",
         limit_amount=Decimal(100),
         remaining=Decimal(100),
         resets_at=verdict.resets_at,

@@ -22,8 +22,6 @@ END
 $do$;
 -- end guard
 
-DROP TYPE IF EXISTS budget._match;
-
 DROP TABLE IF EXISTS budget.postings;
 
 DROP TABLE IF EXISTS budget.balances;

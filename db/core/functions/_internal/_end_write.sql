@@ -1,12 +1,9 @@
 CREATE OR REPLACE FUNCTION budget._end_write(p_lock_timeout text)
-RETURNS void
-LANGUAGE plpgsql
+RETURNS text
+LANGUAGE sql
 VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $function$
-BEGIN
-    PERFORM set_config('lock_timeout', p_lock_timeout, true);
-END
+    SELECT set_config('lock_timeout', p_lock_timeout, true)
 $function$;
 
 REVOKE ALL ON FUNCTION budget._end_write(text) FROM PUBLIC;

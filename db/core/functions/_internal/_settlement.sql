@@ -1,18 +1,12 @@
-CREATE OR REPLACE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb)
+CREATE OR REPLACE FUNCTION budget._settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb)
 RETURNS jsonb
-LANGUAGE plpgsql
-IMMUTABLE
-SET search_path = pg_catalog, pg_temp
+LANGUAGE sql
+STABLE
 AS $function$
-BEGIN
-    RETURN p_metadata || jsonb_build_object(
-        'type', 'actual',
-        'over_limit', budget._over_limit(p_config, p_total)
-    );
-END
+    SELECT p_metadata || jsonb_build_object('type', 'actual', 'over_limit', budget._over_limit(p_policy, p_total))
 $function$;
 
-REVOKE ALL ON FUNCTION budget._settlement(budget._config, numeric, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._settlement(budget._config, numeric, jsonb) IS
+REVOKE ALL ON FUNCTION budget._settlement(budget._policy, numeric, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settlement(budget._policy, numeric, jsonb) IS
 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
 limit.';

@@ -1,0 +1,19 @@
+CREATE OR REPLACE FUNCTION budget._refuse_service_name(p_service_name text)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'p_service_name must have 1 to 200 characters'
+        USING ERRCODE = '22023',
+        DETAIL = CASE
+            WHEN p_service_name IS NULL THEN 'The name is null.'
+            ELSE format('The name has %s characters.', char_length(p_service_name))
+        END,
+        HINT = 'Name the service that spends the money, for example ''manager-routing''.';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._refuse_service_name(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._refuse_service_name(text) IS 'Raises 22023, saying what is wrong with the name.';

@@ -1,0 +1,19 @@
+CREATE OR REPLACE FUNCTION budget._routing_status(p_policy budget._policy, p_total numeric)
+RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN CASE
+        WHEN p_total >= p_policy.emergency_kill THEN 'emergency_kill'
+        WHEN p_total >= p_policy.daily_hard_cap THEN 'hard_cap_exceeded'
+        WHEN p_total >= p_policy.daily_soft_cap THEN 'warning'
+        ELSE 'normal'
+    END;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._routing_status(budget._policy, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._routing_status(budget._policy, numeric) IS
+'Which of the caps the day''s total has reached.';
