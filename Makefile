@@ -6,7 +6,7 @@ JOBS ?= 3
 
 BIN := .venv/bin
 MIGRATIONS := $(filter-out %.rollback.sql,$(wildcard db/core/migrations/*.sql) $(wildcard db/budgets/migrations/*.sql))
-SOURCES := $(wildcard db/*/functions) $(wildcard db/*/views)
+SOURCES := $(wildcard db/*/functions) $(wildcard db/*/interim) $(wildcard db/*/views)
 
 # The embedded server reads these two.
 export PG PG_BIN

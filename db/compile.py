@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compile function and view files into migrations.
 
-    python db/compile.py          fill the migrations, write SHA256SUMS
+    python db/compile.py          fill the migrations, write SHA256SUMS and SEAM
     python db/compile.py check    prove that nothing would change and no rule of upgrades is broken; needs no database
     python db/compile.py release  freeze the migrations that are there: write RELEASED
 
@@ -12,13 +12,14 @@ A function is edited in one place, `functions/` or `views/`. A migration names t
 
 and this tool writes the file's text between the two lines. In the migration's rollback, the lines `-- begin compiled`
 and `-- end compiled` take the way back, last file first: what an earlier migration makes of the same function or view,
-or else the DROP.
+or else the DROP. What serves for some steps of a migration only, until a file of `functions/` takes its place, is in
+`interim/`.
 
 What every way back asks first stands in guard.sql, and comes between `-- begin guard` and `-- end guard`.
 
-Where another series carries a file of core's name, it replaces that function, and both have one signature. There is
-one: budget._standings, which says where the standings of a decision come from. A migration of core that carries it
-calls budget._note_found and _keep_found.
+Where another series carries a file of core's name, it replaces that function: both have one signature, and SEAM holds
+the sums of both. Whoever changes core's half alone is stopped, here and in a check. A file that the other series does
+not have itself is core's. A migration of core that carries such a function calls budget._note_found and _keep_found.
 
 Others' databases hold what was released. From then on, and checked at every run:
 
@@ -110,7 +111,7 @@ def compiled(series: Path) -> dict[Path, str]:
     """Every generated file of a series, with the text that it ought to have."""
     sources = {
         path.relative_to(series).as_posix(): path.read_text()
-        for folder in ("functions", "views")
+        for folder in ("functions", "interim", "views")
         for path in sorted((series / folder).rglob("*.sql"))
     }
     frozen = released(series)
@@ -127,7 +128,7 @@ def compiled(series: Path) -> dict[Path, str]:
             raise CompileError(f"{path.name} has no rollback file")
         text, back = path.read_text(), rollback.read_text()
         if path not in frozen:
-            text = guarded(fill(text, sources))
+            text = guarded(fill(text, below | sources))
             back = guarded(fill_rollback(back, way_back(text, before)))
         result |= {path: text, rollback: back}
         carried |= blocks(text)
@@ -137,10 +138,9 @@ def compiled(series: Path) -> dict[Path, str]:
     check_upgrade(frozen, {path: text for path, text in result.items() if path not in frozen}, sources)
     if changed := sorted(name for name, source in sources.items() if carried[name] != source):
         raise CompileError(f"released as it was before: {', '.join(changed)}; a new migration must carry it")
-    for name in sources.keys() & below.keys():
-        if signature(sources[name]) != signature(below[name]):
-            raise CompileError(f"{series.name}/{name} must have the signature of core/{name}: {signature(below[name])}")
     result[series / "migrations" / "SHA256SUMS"] = sums(result)
+    if pairs := {name: (below[name], sources[name]) for name in sorted(sources.keys() & below.keys())}:
+        result[series / "SEAM"] = seam(series, pairs)
     return result
 
 
@@ -150,6 +150,27 @@ def core_chain(series: Path) -> list[str]:
     if series == core:
         return []
     return [text for path, text in sorted(compiled(core).items()) if path.suffix == ".sql" and not is_rollback(path)]
+
+
+def seam(series: Path, pairs: dict[str, tuple[str, str]]) -> str:
+    """What `sha256sum` says of core's functions and of those that replace them, seen from the folder of all series."""
+    record = series / "SEAM"
+    listed = record.read_text().splitlines() if record.exists() else []
+    recorded = {file: sum_ for sum_, file in (line.split() for line in listed)}
+    lines = []
+    for name, halves in pairs.items():
+        files = (f"core/{name}", f"{series.name}/{name}")
+        if signature(halves[0]) != signature(halves[1]):
+            raise CompileError(f"{files[1]} must have the signature of {files[0]}: {signature(halves[0])}")
+        now = [hashlib.sha256(half.encode()).hexdigest() for half in halves]
+        before = [recorded.get(file) for file in files]
+        if None not in before and now[0] != before[0] and now[1] == before[1]:
+            raise CompileError(
+                f"{files[0]} has changed, and {files[1]}, which replaces it, has not; "
+                f"change it too or, if it is right as it is, take both lines out of {series.name}/SEAM"
+            )
+        lines += [f"{sum_}  {file}\n" for sum_, file in zip(now, files, strict=True)]
+    return "".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------------ releases

@@ -25,12 +25,16 @@ FROM (
 LEFT JOIN pg_trigger AS t ON t.tgname = n.name AND t.tgrelid = to_regclass(n.relation)
 WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A');
 
--- check: index of the balances
+-- check: indexes of the balances
 SELECT
-    'wrong', 'the index budget.postings_balance_idx is missing or invalid: each decision reads all postings',
+    'wrong', format('the index %s is missing or invalid: %s', n.name, n.meant_for),
     'Run the migrations again as one file, which changes nothing else: pgbudget sql --series budgets | psql "$DATABASE_URL"'
-FROM (SELECT to_regclass('budget.postings_balance_idx') AS oid) AS n
-LEFT JOIN pg_index AS i ON n.oid = i.indexrelid
+FROM (
+    VALUES
+    ('public.budget_expiry_idx', 'each decision reads the ledger for lapsed holds'),
+    ('budget.postings_balance_idx', 'each decision reads all postings')
+) AS n (name, meant_for)
+LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass(n.name)
 WHERE i.indisvalid IS NOT TRUE;
 
 -- check: postings
@@ -67,7 +71,7 @@ WHERE
 SELECT
     'note',
     format('budget %s has %s slots, more than the %s sessions that there can be', b.name, b.slots, m.connections),
-    'Each slot is a row and a share of the room. With fewer: '
+    'Each slot is a row to lock and a share of the room. With fewer: '
     || format('pgbudget budgets set --slots %s -- %s', m.connections, n.quoted)
 FROM budget.budgets AS b
 CROSS JOIN (SELECT current_setting('max_connections')::integer AS connections) AS m

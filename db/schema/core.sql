@@ -12,9 +12,9 @@ CREATE SCHEMA budget;
 
 COMMENT ON SCHEMA budget IS 'pgbudget: a spend limit that the database itself enforces.';
 
--- Name: _policy; Type: TYPE; Schema: budget; Owner: -
+-- Name: _config; Type: TYPE; Schema: budget; Owner: -
 
-CREATE TYPE budget._policy AS (
+CREATE TYPE budget._config AS (
 	daily_soft_cap numeric,
 	daily_hard_cap numeric,
 	emergency_kill numeric,
@@ -26,56 +26,22 @@ CREATE TYPE budget._policy AS (
 	error text
 );
 
--- Name: TYPE _policy; Type: COMMENT; Schema: budget; Owner: -
+-- Name: TYPE _config; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON TYPE budget._policy IS 'The limits parsed and checked, as one decision reads them.';
+COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
 
--- Name: _standing; Type: TYPE; Schema: budget; Owner: -
+-- Name: _posting; Type: TYPE; Schema: budget; Owner: -
 
-CREATE TYPE budget._standing AS (
-	budget text,
-	dimension text,
-	member text,
-	starts_at timestamp with time zone,
-	ends_at timestamp with time zone,
-	limit_amount numeric,
-	total numeric,
-	held numeric,
-	blocks boolean,
-	slots integer,
-	slot integer,
-	amount numeric
-);
-
--- Name: TYPE _standing; Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON TYPE budget._standing IS 'Where one budget stands for a request: member, window, limit in force, total (settled and held), what of it is held where
-that is known, whether it refuses or only warns, the slot of this session and how many there are, and what is asked of it.';
-
--- Name: _decision; Type: TYPE; Schema: budget; Owner: -
-
-CREATE TYPE budget._decision AS (
-	decided_at timestamp with time zone,
-	policy budget._policy,
-	standings budget._standing[]
-);
-
--- Name: TYPE _decision; Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON TYPE budget._decision IS 'What a decision goes by, read once under its locks: the instant, the policy, and where each budget stands, the day first.';
-
--- Name: _request; Type: TYPE; Schema: budget; Owner: -
-
-CREATE TYPE budget._request AS (
+CREATE TYPE budget._posting AS (
 	service_name text,
-	metadata jsonb,
+	request jsonb,
 	created_at timestamp with time zone,
 	amount numeric
 );
 
--- Name: TYPE _request; Type: COMMENT; Schema: budget; Owner: -
+-- Name: TYPE _posting; Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON TYPE budget._request IS 'What a caller asks for. created_at: that of the ledger row that it is about; null for one that is still to be written.';
+COMMENT ON TYPE budget._posting IS 'What a request, or a ledger row, adds to the budgets that it belongs to.';
 
 -- Name: outcome; Type: TYPE; Schema: budget; Owner: -
 
@@ -100,7 +66,6 @@ CREATE TYPE budget.verdict AS (
 	reservation_id uuid,
 	reason text,
 	budget text,
-	member text,
 	limit_amount numeric,
 	remaining numeric,
 	resets_at timestamp with time zone,
@@ -122,6 +87,18 @@ CREATE FUNCTION budget._active_proposers() RETURNS TABLE(name text, complexity_t
 -- Name: FUNCTION _active_proposers(); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._active_proposers() IS 'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
+
+-- Name: _admit(budget._config, numeric, text, jsonb, timestamp with time zone, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
 
 -- Name: _adopt_hold(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -148,7 +125,8 @@ COMMENT ON FUNCTION budget._adopted_function() IS 'The application''s own check_
 -- Name: _begin_decision(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._begin_decision() RETURNS text
-    LANGUAGE sql
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _begin_decision(); Type: COMMENT; Schema: budget; Owner: -
@@ -167,18 +145,16 @@ CREATE FUNCTION budget._begin_write() RETURNS text
 COMMENT ON FUNCTION budget._begin_write() IS 'Makes the commit durable and bounds each wait for a lock to 5 s or the caller''s own lock_timeout if that is shorter.
 Returns the caller''s lock_timeout, for budget._end_write.';
 
--- Name: _broken_balances(); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _budget_status(budget._config, numeric); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._broken_balances() RETURNS TABLE(budget text, member text, starts_at timestamp with time zone, balance numeric, ledger numeric)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+CREATE FUNCTION budget._budget_status(p_config budget._config, p_total numeric) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET row_security TO 'off'
     AS …;
 
--- Name: FUNCTION _broken_balances(); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _budget_status(p_config budget._config, p_total numeric); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._broken_balances() IS 'The balances of the series budgets that are not the sum of their ledger rows. None when healthy, or where that series is
-not installed.';
+COMMENT ON FUNCTION budget._budget_status(p_config budget._config, p_total numeric) IS 'Which of the caps the day''s total has reached.';
 
 -- Name: _cancel_order_holds(uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -193,14 +169,14 @@ COMMENT ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_rese
 
 -- Name: _choose_proposer(numeric, boolean, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text) RETURNS jsonb
+CREATE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text) IS 'Which active proposer takes a task of this complexity, why, and who stands in for it. Errors: PB005 none is active.';
+COMMENT ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) IS 'Which active proposer takes a task of this complexity, why, and who stands in for it. Errors: PB005 none is active.';
 
 -- Name: _code_rights(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -236,27 +212,16 @@ COMMENT ON TABLE public.cost_tracking IS 'Created by pgbudget.';
 
 COMMENT ON COLUMN public.cost_tracking.expires_at IS 'When an open hold lapses and counts nothing any more; NULL on every other row. Kept by pgbudget.';
 
--- Name: _counted(budget._policy, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _counted(budget._config, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._counted(p_policy budget._policy, p_now timestamp with time zone, p_row public.cost_tracking) RETURNS numeric
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _counted(p_policy budget._policy, p_now timestamp with time zone, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._counted(p_policy budget._policy, p_now timestamp with time zone, p_row public.cost_tracking) IS 'What a ledger row counts in its window at this instant; 0 for no row.';
-
--- Name: _day(timestamp with time zone, text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+CREATE FUNCTION budget._counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking) RETURNS numeric
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
     AS …;
 
--- Name: FUNCTION _day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
+COMMENT ON FUNCTION budget._counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking) IS 'What a ledger row counts in its window at this instant; 0 for no row.';
 
 -- Name: _day_start(date, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -270,26 +235,50 @@ CREATE FUNCTION budget._day_start(p_day date, p_zone text) RETURNS timestamp wit
 
 COMMENT ON FUNCTION budget._day_start(p_day date, p_zone text) IS 'The earliest instant whose date in the zone is this day.';
 
+-- Name: _decide(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS budget.verdict
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'The verdict on an amount: the headroom, the freeze that refuses everyone, and the services that no limit refuses.';
+
+-- Name: _drift(); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._drift() RETURNS TABLE(budget text, member text, starts_at timestamp with time zone, balance numeric, ledger numeric)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS …;
+
+-- Name: FUNCTION _drift(); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of their ledger rows: none in this series.';
+
 -- Name: _end_write(text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._end_write(p_lock_timeout text) RETURNS text
-    LANGUAGE sql
+CREATE FUNCTION budget._end_write(p_lock_timeout text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _end_write(p_lock_timeout text); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._end_write(p_lock_timeout text) IS 'Gives the caller its lock_timeout back.';
 
--- Name: _escalate_caps(budget._policy, numeric, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_caps(budget._config, numeric, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_caps(p_policy budget._policy, p_total numeric, p_at timestamp with time zone) RETURNS void
+CREATE FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_caps(p_policy budget._policy, p_total numeric, p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_caps(p_policy budget._policy, p_total numeric, p_at timestamp with time zone) IS 'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
+COMMENT ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) IS 'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
 
 -- Name: _escalate_once(text, text, text, text[], text, text, jsonb, uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -305,28 +294,28 @@ COMMENT ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget t
 unless the figures have a day of their own. Of the subject, its first part is shown. With p_unlisted, 1000 are listed of
 a kind and window, and the first of each budget in any case; the next one is that text, in which %s is that number.';
 
--- Name: _escalate_refusal(budget._decision, budget.verdict, numeric, text, uuid); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_refusal(budget._config, budget.verdict, numeric, text, jsonb, timestamp with time zone, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_refusal(p_decision budget._decision, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_work_order_id uuid) RETURNS void
+CREATE FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_refusal(p_decision budget._decision, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_refusal(p_decision budget._decision, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_work_order_id uuid) IS 'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
+COMMENT ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) IS 'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it. After
+1000 of a day one says that more are not listed.';
 
--- Name: _escalate_spend(budget._policy, numeric, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _escalate_spend(budget._config, numeric, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._escalate_spend(p_policy budget._policy, p_total numeric, p_row public.cost_tracking) RETURNS void
+CREATE FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _escalate_spend(p_policy budget._policy, p_total numeric, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._escalate_spend(p_policy budget._policy, p_total numeric, p_row public.cost_tracking) IS 'Escalates the caps that the total (settled and held) has reached, and once a day each: settled spend above the limit
-(critical), and spend that is above it together with the open holds (warning).';
+COMMENT ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) IS 'Escalates the caps that the total has reached, and the row that took it above the limit.';
 
 -- Name: escalations; Type: TABLE; Schema: public; Owner: -
 
@@ -360,20 +349,9 @@ CREATE FUNCTION budget._escalated() RETURNS SETOF public.escalations
 
 COMMENT ON FUNCTION budget._escalated() IS 'The rows of public.escalations that are about the budget.';
 
--- Name: _escalation_id(text, text, text, text[], uuid); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._escalation_id(p_kind text, p_window text, p_budget text, p_subject text[], p_work_order_id uuid) RETURNS uuid
-    LANGUAGE sql STABLE
-    AS …;
-
--- Name: FUNCTION _escalation_id(p_kind text, p_window text, p_budget text, p_subject text[], p_work_order_id uuid); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._escalation_id(p_kind text, p_window text, p_budget text, p_subject text[], p_work_order_id uuid) IS 'The id of the one escalation of a kind, window, budget and subject: 8 hexadecimal digits of kind and window, 8 of the
-budget, 16 of the rest.';
-
 -- Name: _forbid(public.cost_tracking, text, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) RETURNS boolean
+CREATE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
@@ -418,6 +396,20 @@ CREATE FUNCTION budget._former_callers(p_function regprocedure) RETURNS TABLE(ro
 COMMENT ON FUNCTION budget._former_callers(p_function regprocedure) IS 'The roles that keep their way to reserve when check_and_reserve_budget becomes ours: they could call the function and
 write the ledger, by whatever way, but for anon, authenticated and those whom row security may have stopped.';
 
+-- Name: _freed(numeric, timestamp with time zone, timestamp with time zone, timestamp with time zone, uuid, text, text, text); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET cursor_tuple_fraction TO '0.001'
+    AS …;
+
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) IS 'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';
+
 -- Name: _freeze_state(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone) RETURNS record
@@ -456,27 +448,32 @@ is another role than the migrating one, pgbudget.accept_owner has to be on.';
 -- Name: _has_day(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._has_day(p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _has_day(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._has_day(p_at timestamp with time zone) IS 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
 
--- Name: _has_kept_key(jsonb); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _headroom(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._has_kept_key(p_metadata jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+CREATE FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS budget.verdict
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS …;
 
--- Name: FUNCTION _has_kept_key(p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._has_kept_key(p_metadata jsonb) IS 'Does metadata have a key that is kept of a hold, whatever its writer makes of it?';
+COMMENT ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
+own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
 
 -- Name: _hold_metadata(numeric, jsonb, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
@@ -495,25 +492,16 @@ CREATE FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_wh
 COMMENT ON FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text) IS 'Runs statements that lock, all of them in one try or none, for at most pgbudget.lock_patience (30s). Before each try it
 waits as long as need be for the p_turns, which are to keep no plain writer waiting. Errors: 55P03.';
 
--- Name: _is_kept(public.cost_tracking, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _insert_hold(uuid, numeric, text, jsonb, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._is_kept(p_asked public.cost_tracking, p_row public.cost_tracking) RETURNS boolean
-    LANGUAGE sql STABLE
+CREATE FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _is_kept(p_asked public.cost_tracking, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._is_kept(p_asked public.cost_tracking, p_row public.cost_tracking) IS 'Did the ledger keep the row as it was asked to write it?';
-
--- Name: _is_settled(public.cost_tracking, numeric); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._is_settled(p_row public.cost_tracking, p_actual numeric) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _is_settled(p_row public.cost_tracking, p_actual numeric); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._is_settled(p_row public.cost_tracking, p_actual numeric) IS 'Is the hold settled at this cost already? Errors: PB004 when it is settled at another.';
+COMMENT ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) IS 'Writes a hold into the ledger and returns its id; NULL when a row with this id is there. Errors: PB006.';
 
 -- Name: _is_taken(uuid); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -529,7 +517,8 @@ COMMENT ON FUNCTION budget._is_taken(p_id uuid) IS 'Was a row with this id not i
 -- Name: _iso(timestamp with time zone); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._iso(p_at timestamp with time zone) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _iso(p_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
@@ -633,7 +622,8 @@ transaction, as budget._in_short_tries does. Errors: 55P03.';
 -- Name: _member(text, text, jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _member(p_dimension text, p_service_name text, p_request jsonb); Type: COMMENT; Schema: budget; Owner: -
@@ -641,20 +631,11 @@ CREATE FUNCTION budget._member(p_dimension text, p_service_name text, p_request 
 COMMENT ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) IS 'Whose spend it is in a dimension: everybody''s (*), its service''s (service), or that of the value of a top-level key
 of the request''s metadata, as text; NULL when it has no such key.';
 
--- Name: _member_text(jsonb); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._member_text(p_value jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _member_text(p_value jsonb); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._member_text(p_value jsonb) IS 'The name of the member that a value in the metadata means.';
-
 -- Name: _metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._metadata(p_metadata jsonb, p_argument text DEFAULT 'p_metadata'::text) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _metadata(p_metadata jsonb, p_argument text); Type: COMMENT; Schema: budget; Owner: -
@@ -664,7 +645,8 @@ COMMENT ON FUNCTION budget._metadata(p_metadata jsonb, p_argument text) IS 'Chec
 -- Name: _money(numeric, text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._money(p_amount numeric, p_argument text) RETURNS numeric
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _money(p_amount numeric, p_argument text); Type: COMMENT; Schema: budget; Owner: -
@@ -696,56 +678,47 @@ COMMENT ON FUNCTION budget._note_found() IS 'For migrations, which may run again
 -- Name: _now(); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._now() RETURNS timestamp with time zone
-    LANGUAGE sql
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _now(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._now() IS 'The current instant; read it after taking a lock, never before.';
+COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
 
 -- Name: _outcome(public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._outcome(p_row public.cost_tracking) RETURNS budget.outcome
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _outcome(p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._outcome(p_row public.cost_tracking) IS 'A ledger row as an outcome.';
 
--- Name: _over_limit(budget._policy, numeric); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _over_limit(budget._config, numeric); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._over_limit(p_policy budget._policy, p_total numeric) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+CREATE FUNCTION budget._over_limit(p_config budget._config, p_total numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _over_limit(p_policy budget._policy, p_total numeric); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _over_limit(p_config budget._config, p_total numeric); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._over_limit(p_policy budget._policy, p_total numeric) IS 'Did spend that brought its day to this total (NULL: it was not summed) leave it above its limit? NULL where no limit is
-known.';
+COMMENT ON FUNCTION budget._over_limit(p_config budget._config, p_total numeric) IS 'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';
 
--- Name: _parse_policy(text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _parse_config(text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._parse_policy(p_value text) RETURNS budget._policy
+CREATE FUNCTION budget._parse_config(p_value text) RETURNS budget._config
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _parse_policy(p_value text); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _parse_config(p_value text); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._parse_policy(p_value text) IS 'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
+COMMENT ON FUNCTION budget._parse_config(p_value text) IS 'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
 the first broken one.';
-
--- Name: _policy_in_force(); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._policy_in_force() RETURNS budget._policy
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _policy_in_force(); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._policy_in_force() IS 'The limits and the freeze as they stand in system_config now. Never fails.';
 
 -- Name: _preflight(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -770,15 +743,16 @@ CREATE FUNCTION budget._price(p_proposer text, p_profile jsonb, p_key text) RETU
 
 COMMENT ON FUNCTION budget._price(p_proposer text, p_profile jsonb, p_key text) IS 'One price of a proposer''s cost profile, per token. Errors: PB005 when it is missing or no amount.';
 
--- Name: _reaches_cap(budget._policy, numeric); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _read_config(); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._reaches_cap(p_policy budget._policy, p_total numeric) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+CREATE FUNCTION budget._read_config() RETURNS budget._config
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _reaches_cap(p_policy budget._policy, p_total numeric); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _read_config(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._reaches_cap(p_policy budget._policy, p_total numeric) IS 'Is a day with this total (settled and held) at or above one of its caps?';
+COMMENT ON FUNCTION budget._read_config() IS 'The limits and the freeze as they stand in system_config now. Never fails.';
 
 -- Name: _reading(); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -804,118 +778,38 @@ CREATE FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name tex
 COMMENT ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) IS 'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
 Errors: PB003 when the arguments differ.';
 
--- Name: _refusal(budget._decision, budget._standing, numeric, numeric, uuid); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _replay(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._refusal(p_decision budget._decision, p_standing budget._standing, p_amount numeric, p_missing numeric, p_except_id uuid) RETURNS budget.verdict
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET cursor_tuple_fraction TO '0.001'
-    AS …;
-
--- Name: FUNCTION _refusal(p_decision budget._decision, p_standing budget._standing, p_amount numeric, p_missing numeric, p_except_id uuid); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._refusal(p_decision budget._decision, p_standing budget._standing, p_amount numeric, p_missing numeric, p_except_id uuid) IS 'Why a budget has no room for an amount of which so much is missing (p_missing), and when it is worth another try at the
-latest. p_except_id: the hold that is to be extended.';
-
--- Name: _refuse_isolation(); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._refuse_isolation() RETURNS text
+CREATE FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking) RETURNS budget.verdict
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _refuse_isolation(); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._refuse_isolation() IS 'Raises PB001: the transaction has another isolation level.';
+COMMENT ON FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking) IS 'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';
 
--- Name: _refuse_metadata(jsonb, text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _request(jsonb); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._refuse_metadata(p_metadata jsonb, p_argument text) RETURNS jsonb
+CREATE FUNCTION budget._request(p_metadata jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _refuse_metadata(p_metadata jsonb, p_argument text); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _request(p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._refuse_metadata(p_metadata jsonb, p_argument text) IS 'Raises 22023, saying what is wrong with the metadata.';
+COMMENT ON FUNCTION budget._request(p_metadata jsonb) IS 'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
 
--- Name: _refuse_policy(text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _require_config(); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._refuse_policy(p_error text) RETURNS budget._policy
-    LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION budget._require_config() RETURNS budget._config
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _refuse_policy(p_error text); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _require_config(); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._refuse_policy(p_error text) IS 'Raises PB005 with what is wrong with the limits.';
-
--- Name: _refuse_service_name(text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._refuse_service_name(p_service_name text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _refuse_service_name(p_service_name text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._refuse_service_name(p_service_name text) IS 'Raises 22023, saying what is wrong with the name.';
-
--- Name: _refuse_ttl(interval); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._refuse_ttl(p_ttl interval) RETURNS interval
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _refuse_ttl(p_ttl interval); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._refuse_ttl(p_ttl interval) IS 'Raises 22023, saying what is wrong with the time to live.';
-
--- Name: _refuse_wait(text, bigint[]); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._refuse_wait(p_lock text, p_keys bigint[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _refuse_wait(p_lock text, p_keys bigint[]); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._refuse_wait(p_lock text, p_keys bigint[]) IS 'Raises 55P03, naming whoever has held the ledger or one of the advisory locks (p_keys) for the longest.';
-
--- Name: _refuse_zone(text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._refuse_zone(p_zone text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _refuse_zone(p_zone text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._refuse_zone(p_zone text) IS 'Raises PB005: the text is not the full name of a time zone.';
-
--- Name: _replay(numeric, text, jsonb, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._replay(p_estimate numeric, p_service_name text, p_metadata jsonb, p_row public.cost_tracking) RETURNS budget.verdict
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _replay(p_estimate numeric, p_service_name text, p_metadata jsonb, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._replay(p_estimate numeric, p_service_name text, p_metadata jsonb, p_row public.cost_tracking) IS 'The verdict on a reservation whose id is in the ledger: replayed while its hold is open, ended afterwards, with the
-figures of its own day. Errors: PB003 when it was asked for with other arguments.';
-
--- Name: _requested(jsonb); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._requested(p_metadata jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _requested(p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._requested(p_metadata jsonb) IS 'The metadata that was given to reserve or record; of a row that another writer made, its whole metadata.';
+COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
 
 -- Name: _require_kept(public.cost_tracking, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -928,27 +822,6 @@ CREATE FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.
 
 COMMENT ON FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking) IS 'Errors: PB006 unless the ledger has the row as it was written; of its metadata, the keys that were written.';
 
--- Name: _require_policy(budget._policy); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._require_policy(p_policy budget._policy) RETURNS budget._policy
-    LANGUAGE sql STABLE
-    AS …;
-
--- Name: FUNCTION _require_policy(p_policy budget._policy); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._require_policy(p_policy budget._policy) IS 'The same policy. Errors: PB005 where it is broken.';
-
--- Name: _require_taken(public.cost_tracking, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._require_taken(p_asked public.cost_tracking, p_row public.cost_tracking) RETURNS void
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _require_taken(p_asked public.cost_tracking, p_row public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._require_taken(p_asked public.cost_tracking, p_row public.cost_tracking) IS 'Returns where an insert was left out because its id is taken. Errors: PB006 where the ledger did not keep the row.';
-
 -- Name: _reserve(text, numeric, text, jsonb, uuid, interval, uuid); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) RETURNS budget.verdict
@@ -960,27 +833,16 @@ CREATE FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service
 
 COMMENT ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) IS 'The body of budget.reserve and budget.reserve_advisory, under the lock that p_lock names.';
 
--- Name: _rounded_money(numeric, text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._rounded_money(p_amount numeric, p_argument text) RETURNS numeric
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS …;
-
--- Name: FUNCTION _rounded_money(p_amount numeric, p_argument text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._rounded_money(p_amount numeric, p_argument text) IS 'An amount that is not stored as it is: rounded up to 12 decimals. Errors: 22023 null, 22003 out of range.';
-
 -- Name: _routing_decision(numeric, boolean, text, budget.verdict); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_routing_status text, p_verdict budget.verdict) RETURNS jsonb
+CREATE FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _routing_decision(p_score numeric, p_hard_stop boolean, p_routing_status text, p_verdict budget.verdict); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_routing_status text, p_verdict budget.verdict) IS 'The decision as it is answered and stored. Money in it is text, which no JSON reader turns into a float.';
+COMMENT ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict) IS 'The decision as it is answered and stored. Money in it is text, which no JSON reader turns into a float.';
 
 -- Name: _routing_refused(text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -993,115 +855,88 @@ CREATE FUNCTION budget._routing_refused(p_error text) RETURNS jsonb
 
 COMMENT ON FUNCTION budget._routing_refused(p_error text) IS 'The answer to a work order that was not routed.';
 
--- Name: _routing_status(budget._policy, numeric); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _serialise(text, budget._posting[]); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._routing_status(p_policy budget._policy, p_total numeric) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) RETURNS record
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _routing_status(p_policy budget._policy, p_total numeric); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._routing_status(p_policy budget._policy, p_total numeric) IS 'Which of the caps the day''s total has reached.';
+COMMENT ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) IS 'Takes the decision lock until the end of the transaction: ''table'' is SHARE ROW EXCLUSIVE on the ledger,
+''advisory'' is ROW EXCLUSIVE on the ledger and the transaction-level advisory lock 8099550711184319860. Returns the
+instant of the decision and the limits in force, both read under the lock. What is asked for (without created_at where
+it is new) chooses the locks in series that have many. Errors: PB005; 55P03.';
 
 -- Name: _service_name(text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._service_name(p_service_name text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _service_name(p_service_name text); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._service_name(p_service_name text) IS 'A checked service name. Errors: 22023.';
 
--- Name: _settlement(budget._policy, numeric, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _settled(public.cost_tracking, numeric); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+COMMENT ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) IS 'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+
+-- Name: _settlement(budget._config, numeric, jsonb); Type: FUNCTION; Schema: budget; Owner: -
+
+CREATE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS …;
+
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: COMMENT; Schema: budget; Owner: -
+
+COMMENT ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) IS 'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
 limit.';
 
--- Name: _short_text(text); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _total_after(budget._config, numeric, text, jsonb, timestamp with time zone, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._short_text(p_text text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _short_text(p_text text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._short_text(p_text text) IS 'The text itself up to 200 characters; of a longer one its beginning and its hash.';
-
--- Name: _standing_verdict(budget._standing, text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._standing_verdict(p_standing budget._standing, p_reason text) RETURNS budget.verdict
-    LANGUAGE sql IMMUTABLE
-    AS …;
-
--- Name: FUNCTION _standing_verdict(p_standing budget._standing, p_reason text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._standing_verdict(p_standing budget._standing, p_reason text) IS 'A verdict with the figures of one standing, and neither hold nor retry_at yet.';
-
--- Name: _standings(budget._request[], text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._standings(p_requests budget._request[], p_lock text) RETURNS budget._decision
-    LANGUAGE sql
-    AS …;
-
--- Name: FUNCTION _standings(p_requests budget._request[], p_lock text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._standings(p_requests budget._request[], p_lock text) IS 'Where each budget stands that the requests belong to, the day first: under locks that last until the end of the
-transaction (p_lock: table or advisory), or as it is to be seen without any (null). Errors: 55P03.';
-
--- Name: _standings_by_ledger(budget._request[], text); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._standings_by_ledger(p_requests budget._request[], p_lock text) RETURNS budget._decision
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS …;
-
--- Name: FUNCTION _standings_by_ledger(p_requests budget._request[], p_lock text); Type: COMMENT; Schema: budget; Owner: -
-
-COMMENT ON FUNCTION budget._standings_by_ledger(p_requests budget._request[], p_lock text) IS 'Where the day of the first request stands, summed over the ledger. p_lock: table takes SHARE ROW EXCLUSIVE on the
-ledger; advisory takes ROW EXCLUSIVE on it and the transaction-level advisory lock 8099550711184319860; null takes none.
-Errors: 55P03.';
-
--- Name: _total_after(text, jsonb, timestamp with time zone, numeric); Type: FUNCTION; Schema: budget; Owner: -
-
-CREATE FUNCTION budget._total_after(p_service_name text, p_request jsonb, p_created_at timestamp with time zone, p_more numeric) RETURNS numeric
-    LANGUAGE plpgsql
+CREATE FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) RETURNS numeric
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
--- Name: FUNCTION _total_after(p_service_name text, p_request jsonb, p_created_at timestamp with time zone, p_more numeric); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._total_after(p_service_name text, p_request jsonb, p_created_at timestamp with time zone, p_more numeric) IS 'What the day of a ledger row comes to once the row counts so much more than it does. Takes no lock.';
+COMMENT ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) IS 'The total of the window once the amount is booked; NULL where it need not be summed, because the amount is no more than
+the hold counts, or cannot be, because the configuration is broken.';
 
 -- Name: _ttl(interval); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._ttl(p_ttl interval) RETURNS interval
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS …;
 
 -- Name: FUNCTION _ttl(p_ttl interval); Type: COMMENT; Schema: budget; Owner: -
 
 COMMENT ON FUNCTION budget._ttl(p_ttl interval) IS 'A checked time to live, as exact seconds. Errors: 22023.';
 
--- Name: _verdict(budget._decision, numeric, text, public.cost_tracking); Type: FUNCTION; Schema: budget; Owner: -
+-- Name: _window(timestamp with time zone, text); Type: FUNCTION; Schema: budget; Owner: -
 
-CREATE FUNCTION budget._verdict(p_decision budget._decision, p_amount numeric, p_service_name text, p_hold public.cost_tracking) RETURNS budget.verdict
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
     AS …;
 
--- Name: FUNCTION _verdict(p_decision budget._decision, p_amount numeric, p_service_name text, p_hold public.cost_tracking); Type: COMMENT; Schema: budget; Owner: -
+-- Name: FUNCTION _window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: COMMENT; Schema: budget; Owner: -
 
-COMMENT ON FUNCTION budget._verdict(p_decision budget._decision, p_amount numeric, p_service_name text, p_hold public.cost_tracking) IS 'The verdict on an amount, given where its budgets stand: of a new hold (p_hold null), or of a hold that is extended to it.
-The decision must have a policy that holds.';
+COMMENT ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) IS 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
 
 -- Name: _write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text); Type: FUNCTION; Schema: budget; Owner: -
 
@@ -1117,7 +952,9 @@ COMMENT ON FUNCTION budget._write_escalation(p_id uuid, p_kind text, p_severity 
 -- Name: _zone(text); Type: FUNCTION; Schema: budget; Owner: -
 
 CREATE FUNCTION budget._zone(p_zone text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
     AS …;
 
 -- Name: FUNCTION _zone(p_zone text); Type: COMMENT; Schema: budget; Owner: -
@@ -1555,7 +1392,7 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
             w.starts_at,
             w.ends_at
            FROM (reading r_1
-             CROSS JOIN LATERAL budget._day(( SELECT min(l.created_at) AS min
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
                    FROM public.cost_tracking l
                   WHERE (l.created_at >= '0002-01-01 00:00:00+00'::timestamp with time zone)), r_1.timezone) w(day, starts_at, ends_at))
           WHERE (w.day IS NOT NULL)
@@ -1565,7 +1402,7 @@ CREATE VIEW budget.daily_spend WITH (security_barrier='true') AS
             w.ends_at
            FROM ((days d_1
              CROSS JOIN reading r_1)
-             CROSS JOIN LATERAL budget._day(( SELECT min(l.created_at) AS min
+             CROSS JOIN LATERAL budget._window(( SELECT min(l.created_at) AS min
                    FROM public.cost_tracking l
                   WHERE (l.created_at >= d_1.ends_at)), r_1.timezone) w(day, starts_at, ends_at))
           WHERE (w.day IS NOT NULL)
@@ -1685,7 +1522,7 @@ CREATE VIEW budget.invariants WITH (security_barrier='true') AS
          SELECT 'a balance is the sum of its ledger rows'::text,
             NULL::uuid,
             format('budget %s, member %s, from %s: %s, ledger %s'::text, d.budget, d.member, d.starts_at, d.balance, d.ledger) AS format
-           FROM budget._broken_balances() d(budget, member, starts_at, balance, ledger)
+           FROM budget._drift() d(budget, member, starts_at, balance, ledger)
         )
  SELECT rule,
     id,
@@ -1703,7 +1540,7 @@ CREATE VIEW budget.open_holds WITH (security_barrier='true') AS
     l.service_name,
     l.cost AS estimated_cost,
         CASE
-            WHEN ((budget._day(l.created_at, r.timezone)).day IS NOT NULL) THEN l.created_at
+            WHEN ((budget._window(l.created_at, r.timezone)).day IS NOT NULL) THEN l.created_at
             ELSE NULL::timestamp with time zone
         END AS reserved_at,
     l.expires_at,
@@ -1817,10 +1654,6 @@ ALTER TABLE ONLY public.work_orders
 
 CREATE INDEX budget_day_idx ON public.cost_tracking USING btree (created_at) INCLUDE (cost, expires_at);
 
--- Name: budget_expiry_idx; Type: INDEX; Schema: public; Owner: -
-
-CREATE INDEX budget_expiry_idx ON public.cost_tracking USING btree (expires_at) WHERE (expires_at IS NOT NULL);
-
 -- Name: escalations_work_order_id_idx; Type: INDEX; Schema: public; Owner: -
 
 CREATE INDEX escalations_work_order_id_idx ON public.escalations USING btree (work_order_id);
@@ -1831,7 +1664,7 @@ CREATE TRIGGER budget_adopt_hold BEFORE INSERT ON public.cost_tracking FOR EACH 
 
 -- Name: cost_tracking budget_guard_hold; Type: TRIGGER; Schema: public; Owner: -
 
-CREATE TRIGGER budget_guard_hold BEFORE UPDATE ON public.cost_tracking FOR EACH ROW WHEN (((((old.metadata ->> 'type'::text) = 'reservation'::text) OR ((new.metadata ->> 'type'::text) = 'reservation'::text) OR ((old.metadata ? 'reserved_at'::text) AND ((old.metadata ->> 'type'::text) = ANY (ARRAY['actual'::text, 'cancelled'::text, 'expired'::text])))) AND ((((old.metadata ->> 'type'::text) = 'reservation'::text) AND (old.metadata ? 'reserved_at'::text) AND (old.expires_at > clock_timestamp()) AND ((new.metadata ->> 'type'::text) = 'actual'::text) AND (new.metadata ? 'settled_at'::text) AND (new.expires_at IS NULL) AND ((new.id = old.id) AND (new.service_name = old.service_name) AND (new.created_at = old.created_at)) AND (NOT (new.metadata ?| ARRAY['expired_at'::text, 'cancelled_at'::text, 'late'::text])) AND (new.metadata @> (old.metadata - 'type'::text)) AND ((new.metadata -> 'original_metadata'::text) = (old.metadata -> 'original_metadata'::text))) IS NOT TRUE))) EXECUTE FUNCTION budget._guard_hold();
+CREATE TRIGGER budget_guard_hold BEFORE UPDATE ON public.cost_tracking FOR EACH ROW WHEN ((((old.metadata ->> 'type'::text) = 'reservation'::text) OR ((new.metadata ->> 'type'::text) = 'reservation'::text) OR ((old.metadata ? 'reserved_at'::text) AND ((old.metadata ->> 'type'::text) = ANY (ARRAY['actual'::text, 'cancelled'::text, 'expired'::text]))))) EXECUTE FUNCTION budget._guard_hold();
 
 -- Name: escalations escalations_work_order_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
 
@@ -1847,6 +1680,10 @@ GRANT USAGE ON SCHEMA budget TO budget_reader;
 -- Name: FUNCTION _active_proposers(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._active_proposers() FROM PUBLIC;
+
+-- Name: FUNCTION _admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._admit(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
 
 -- Name: FUNCTION _adopt_hold(); Type: ACL; Schema: budget; Owner: -
 
@@ -1864,64 +1701,63 @@ REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._begin_write() FROM PUBLIC;
 
--- Name: FUNCTION _broken_balances(); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _budget_status(p_config budget._config, p_total numeric); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._broken_balances() FROM PUBLIC;
-GRANT ALL ON FUNCTION budget._broken_balances() TO budget_reader;
+REVOKE ALL ON FUNCTION budget._budget_status(p_config budget._config, p_total numeric) FROM PUBLIC;
 
 -- Name: FUNCTION _cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._cancel_order_holds(p_work_order_id uuid, p_last_reservation_id text) FROM PUBLIC;
 
--- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text) FROM PUBLIC;
 
 -- Name: FUNCTION _code_rights(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._code_rights() FROM PUBLIC;
 
--- Name: FUNCTION _counted(p_policy budget._policy, p_now timestamp with time zone, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._counted(p_policy budget._policy, p_now timestamp with time zone, p_row public.cost_tracking) FROM PUBLIC;
-
--- Name: FUNCTION _day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION budget._day(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) TO budget_reader;
+REVOKE ALL ON FUNCTION budget._counted(p_config budget._config, p_now timestamp with time zone, p_row public.cost_tracking) FROM PUBLIC;
 
 -- Name: FUNCTION _day_start(p_day date, p_zone text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._day_start(p_day date, p_zone text) FROM PUBLIC;
 
+-- Name: FUNCTION _decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._decide(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
+
+-- Name: FUNCTION _drift(); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._drift() TO budget_reader;
+
 -- Name: FUNCTION _end_write(p_lock_timeout text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._end_write(p_lock_timeout text) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_caps(p_policy budget._policy, p_total numeric, p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_caps(p_policy budget._policy, p_total numeric, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_caps(p_config budget._config, p_total numeric, p_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._escalate_once(p_kind text, p_window text, p_budget text, p_subject text[], p_severity text, p_reason text, p_figures jsonb, p_work_order_id uuid, p_unlisted text) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_refusal(p_decision budget._decision, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_refusal(p_decision budget._decision, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_work_order_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_refusal(p_config budget._config, p_verdict budget.verdict, p_estimate numeric, p_service_name text, p_request jsonb, p_at timestamp with time zone, p_work_order_id uuid) FROM PUBLIC;
 
--- Name: FUNCTION _escalate_spend(p_policy budget._policy, p_total numeric, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._escalate_spend(p_policy budget._policy, p_total numeric, p_row public.cost_tracking) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._escalate_spend(p_config budget._config, p_total numeric, p_row public.cost_tracking) FROM PUBLIC;
 
 -- Name: FUNCTION _escalated(); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._escalated() FROM PUBLIC;
 GRANT ALL ON FUNCTION budget._escalated() TO budget_reader;
-
--- Name: FUNCTION _escalation_id(p_kind text, p_window text, p_budget text, p_subject text[], p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._escalation_id(p_kind text, p_window text, p_budget text, p_subject text[], p_work_order_id uuid) FROM PUBLIC;
 
 -- Name: FUNCTION _forbid(p_row public.cost_tracking, p_operation text, p_given text); Type: ACL; Schema: budget; Owner: -
 
@@ -1939,6 +1775,10 @@ REVOKE ALL ON FUNCTION budget._foreign_owners() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._former_callers(p_function regprocedure) FROM PUBLIC;
 
+-- Name: FUNCTION _freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
+
+REVOKE ALL ON FUNCTION budget._freed(p_amount numeric, p_now timestamp with time zone, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_except_id uuid, p_on_expiry text, p_dimension text, p_member text, OUT is_enough boolean, OUT enough_at timestamp with time zone) FROM PUBLIC;
+
 -- Name: FUNCTION _freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._freeze_state(OUT frozen boolean, OUT reason text, OUT since timestamp with time zone) FROM PUBLIC;
@@ -1955,9 +1795,9 @@ REVOKE ALL ON FUNCTION budget._hand_over() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._has_day(p_at timestamp with time zone) FROM PUBLIC;
 
--- Name: FUNCTION _has_kept_key(p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._has_kept_key(p_metadata jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._headroom(p_config budget._config, p_amount numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
 
 -- Name: FUNCTION _hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
@@ -1967,13 +1807,9 @@ REVOKE ALL ON FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata json
 
 REVOKE ALL ON FUNCTION budget._in_short_tries(p_turns text[], p_statements text[], p_what text) FROM PUBLIC;
 
--- Name: FUNCTION _is_kept(p_asked public.cost_tracking, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._is_kept(p_asked public.cost_tracking, p_row public.cost_tracking) FROM PUBLIC;
-
--- Name: FUNCTION _is_settled(p_row public.cost_tracking, p_actual numeric); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._is_settled(p_row public.cost_tracking, p_actual numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._insert_hold(p_id uuid, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_expires_at timestamp with time zone) FROM PUBLIC;
 
 -- Name: FUNCTION _is_taken(p_id uuid); Type: ACL; Schema: budget; Owner: -
 
@@ -2011,10 +1847,6 @@ REVOKE ALL ON FUNCTION budget._lock_table(p_tables text, p_mode text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb) FROM PUBLIC;
 
--- Name: FUNCTION _member_text(p_value jsonb); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._member_text(p_value jsonb) FROM PUBLIC;
-
 -- Name: FUNCTION _metadata(p_metadata jsonb, p_argument text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._metadata(p_metadata jsonb, p_argument text) FROM PUBLIC;
@@ -2039,17 +1871,13 @@ REVOKE ALL ON FUNCTION budget._now() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._outcome(p_row public.cost_tracking) FROM PUBLIC;
 
--- Name: FUNCTION _over_limit(p_policy budget._policy, p_total numeric); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _over_limit(p_config budget._config, p_total numeric); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._over_limit(p_policy budget._policy, p_total numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._over_limit(p_config budget._config, p_total numeric) FROM PUBLIC;
 
--- Name: FUNCTION _parse_policy(p_value text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _parse_config(p_value text); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._parse_policy(p_value text) FROM PUBLIC;
-
--- Name: FUNCTION _policy_in_force(); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._policy_in_force() FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._parse_config(p_value text) FROM PUBLIC;
 
 -- Name: FUNCTION _preflight(); Type: ACL; Schema: budget; Owner: -
 
@@ -2059,9 +1887,9 @@ REVOKE ALL ON FUNCTION budget._preflight() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION budget._price(p_proposer text, p_profile jsonb, p_key text) FROM PUBLIC;
 
--- Name: FUNCTION _reaches_cap(p_policy budget._policy, p_total numeric); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _read_config(); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._reaches_cap(p_policy budget._policy, p_total numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._read_config() FROM PUBLIC;
 
 -- Name: FUNCTION _reading(); Type: ACL; Schema: budget; Owner: -
 
@@ -2072,113 +1900,62 @@ GRANT ALL ON FUNCTION budget._reading() TO budget_reader;
 
 REVOKE ALL ON FUNCTION budget._recorded(p_id uuid, p_actual numeric, p_service_name text, p_metadata jsonb) FROM PUBLIC;
 
--- Name: FUNCTION _refusal(p_decision budget._decision, p_standing budget._standing, p_amount numeric, p_missing numeric, p_except_id uuid); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._refusal(p_decision budget._decision, p_standing budget._standing, p_amount numeric, p_missing numeric, p_except_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._replay(p_config budget._config, p_estimate numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_row public.cost_tracking) FROM PUBLIC;
 
--- Name: FUNCTION _refuse_isolation(); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _request(p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._refuse_isolation() FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._request(p_metadata jsonb) FROM PUBLIC;
 
--- Name: FUNCTION _refuse_metadata(p_metadata jsonb, p_argument text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _require_config(); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._refuse_metadata(p_metadata jsonb, p_argument text) FROM PUBLIC;
-
--- Name: FUNCTION _refuse_policy(p_error text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._refuse_policy(p_error text) FROM PUBLIC;
-
--- Name: FUNCTION _refuse_service_name(p_service_name text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._refuse_service_name(p_service_name text) FROM PUBLIC;
-
--- Name: FUNCTION _refuse_ttl(p_ttl interval); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._refuse_ttl(p_ttl interval) FROM PUBLIC;
-
--- Name: FUNCTION _refuse_wait(p_lock text, p_keys bigint[]); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._refuse_wait(p_lock text, p_keys bigint[]) FROM PUBLIC;
-
--- Name: FUNCTION _refuse_zone(p_zone text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._refuse_zone(p_zone text) FROM PUBLIC;
-
--- Name: FUNCTION _replay(p_estimate numeric, p_service_name text, p_metadata jsonb, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._replay(p_estimate numeric, p_service_name text, p_metadata jsonb, p_row public.cost_tracking) FROM PUBLIC;
-
--- Name: FUNCTION _requested(p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._requested(p_metadata jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
 
 -- Name: FUNCTION _require_kept(p_asked public.cost_tracking, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking) FROM PUBLIC;
 
--- Name: FUNCTION _require_policy(p_policy budget._policy); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._require_policy(p_policy budget._policy) FROM PUBLIC;
-
--- Name: FUNCTION _require_taken(p_asked public.cost_tracking, p_row public.cost_tracking); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._require_taken(p_asked public.cost_tracking, p_row public.cost_tracking) FROM PUBLIC;
-
 -- Name: FUNCTION _reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._reserve(p_lock text, p_estimated_cost numeric, p_service_name text, p_metadata jsonb, p_reservation_id uuid, p_ttl interval, p_work_order_id uuid) FROM PUBLIC;
 
--- Name: FUNCTION _rounded_money(p_amount numeric, p_argument text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._rounded_money(p_amount numeric, p_argument text) FROM PUBLIC;
-
--- Name: FUNCTION _routing_decision(p_score numeric, p_hard_stop boolean, p_routing_status text, p_verdict budget.verdict); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_routing_status text, p_verdict budget.verdict) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._routing_decision(p_score numeric, p_hard_stop boolean, p_budget_status text, p_verdict budget.verdict) FROM PUBLIC;
 
 -- Name: FUNCTION _routing_refused(p_error text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._routing_refused(p_error text) FROM PUBLIC;
 
--- Name: FUNCTION _routing_status(p_policy budget._policy, p_total numeric); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._routing_status(p_policy budget._policy, p_total numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._serialise(p_lock text, p_postings budget._posting[], OUT decided_at timestamp with time zone, OUT config budget._config) FROM PUBLIC;
 
 -- Name: FUNCTION _service_name(p_service_name text); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._service_name(p_service_name text) FROM PUBLIC;
 
--- Name: FUNCTION _settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _settled(p_row public.cost_tracking, p_actual numeric); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric) FROM PUBLIC;
 
--- Name: FUNCTION _short_text(p_text text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _settlement(p_config budget._config, p_total numeric, p_metadata jsonb); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._short_text(p_text text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb) FROM PUBLIC;
 
--- Name: FUNCTION _standing_verdict(p_standing budget._standing, p_reason text); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._standing_verdict(p_standing budget._standing, p_reason text) FROM PUBLIC;
-
--- Name: FUNCTION _standings(p_requests budget._request[], p_lock text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._standings(p_requests budget._request[], p_lock text) FROM PUBLIC;
-
--- Name: FUNCTION _standings_by_ledger(p_requests budget._request[], p_lock text); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._standings_by_ledger(p_requests budget._request[], p_lock text) FROM PUBLIC;
-
--- Name: FUNCTION _total_after(p_service_name text, p_request jsonb, p_created_at timestamp with time zone, p_more numeric); Type: ACL; Schema: budget; Owner: -
-
-REVOKE ALL ON FUNCTION budget._total_after(p_service_name text, p_request jsonb, p_created_at timestamp with time zone, p_more numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._total_after(p_config budget._config, p_actual numeric, p_service_name text, p_metadata jsonb, p_now timestamp with time zone, p_hold public.cost_tracking) FROM PUBLIC;
 
 -- Name: FUNCTION _ttl(p_ttl interval); Type: ACL; Schema: budget; Owner: -
 
 REVOKE ALL ON FUNCTION budget._ttl(p_ttl interval) FROM PUBLIC;
 
--- Name: FUNCTION _verdict(p_decision budget._decision, p_amount numeric, p_service_name text, p_hold public.cost_tracking); Type: ACL; Schema: budget; Owner: -
+-- Name: FUNCTION _window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone); Type: ACL; Schema: budget; Owner: -
 
-REVOKE ALL ON FUNCTION budget._verdict(p_decision budget._decision, p_amount numeric, p_service_name text, p_hold public.cost_tracking) FROM PUBLIC;
+REVOKE ALL ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION budget._window(p_at timestamp with time zone, p_zone text, OUT day date, OUT starts_at timestamp with time zone, OUT ends_at timestamp with time zone) TO budget_reader;
 
 -- Name: FUNCTION _write_escalation(p_id uuid, p_kind text, p_severity text, p_component text, p_operation text, p_reason text, p_context jsonb, p_work_order_id uuid, p_status text); Type: ACL; Schema: budget; Owner: -
 

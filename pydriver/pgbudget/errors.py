@@ -87,7 +87,7 @@ class LedgerNotKept(BudgetError):
 
 
 class LockTimeout(BudgetError):
-    """55P03: a lock was not free in time; of a decision `detail` says who holds it. Nothing was changed: call again."""
+    """55P03: a lock was not free in time. Nothing was changed; calling again is safe."""
 
     sqlstate = "55P03"
 
@@ -113,8 +113,7 @@ class Refused(BudgetError):
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(
-            f"the reservation was refused by budget {verdict.budget}"
-            f"{'' if verdict.member == '*' else f', member {verdict.member}'}: {verdict.reason}",
+            f"the reservation was refused by budget {verdict.budget}: {verdict.reason}",
             detail=f"The total is {verdict.current_total}, the limit {verdict.limit_amount}.",
             hint=f"Try again at {verdict.retry_at}." if verdict.retry_at else None,
         )

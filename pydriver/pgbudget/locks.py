@@ -13,39 +13,22 @@ from psycopg import sql
 from pgbudget._loading import read
 
 KEY = 8099550711184319860
-"""The advisory lock of a decision: "pgbudget" in ASCII. In the series budgets decisions share it, and each has the
-advisory locks of its balances beside it."""
+"""The advisory lock of a decision: "pgbudget" in ASCII."""
 
 TABLES = ("cost_tracking", "escalations", "work_orders", "system_config", "proposer_configs")
 
 PATIENCE = timedelta(seconds=5)
 """How long a decision waits for a lock, at most."""
 
-_OF_BALANCES = {"decision key: ShareLock", "balance key: ExclusiveLock"}
-
-# Whatever a transaction locks beside the shared key is taken for its balances, whoever holds it: their keys are hashes,
-# and tell nobody what of.
 # Prepared transactions have no process, and hold their locks until somebody ends them. The lock that each holds on its
 # own number says which one it is. A role that is no member of pg_read_all_stats sees who and which locks, but no other
 # role's state, times and query.
 _PARTIES = """
-WITH keys AS (
-    SELECT DISTINCT b.classid, b.objid, (b.classid::bigint << 32) + b.objid::bigint = %(key)s AS is_decision
-    FROM pg_catalog.pg_locks AS d
-    INNER JOIN pg_catalog.pg_locks AS b
-        ON b.virtualtransaction = d.virtualtransaction AND b.database = d.database
-        AND b.locktype = 'advisory' AND b.objsubid = 1
-    WHERE
-        d.locktype = 'advisory' AND d.objsubid = 1
-        AND (d.classid::bigint << 32) + d.objid::bigint = %(key)s
-        AND (d.mode = 'ShareLock' OR (b.classid, b.objid) = (d.classid, d.objid))
-)
 SELECT
     l.pid, coalesce(a.usename, p.owner)::text AS role, coalesce(a.application_name, '') AS application,
     coalesce(a.state, 'prepared transaction ' || p.gid) AS state, coalesce(a.xact_start, p.prepared) AS since,
     array_agg(
-        DISTINCT coalesce(c.relname::text, CASE WHEN k.is_decision THEN 'decision' ELSE 'balance' END || ' key')
-        || ': ' || l.mode
+        DISTINCT coalesce(c.relname::text, 'decision key') || ': ' || l.mode
         || CASE WHEN l.granted THEN '' ELSE ' (waiting)' END
     ) AS locks,
     CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE left(coalesce(a.query, ''), 500) END AS query,
@@ -64,7 +47,6 @@ SELECT
     ) AS decides
 FROM pg_catalog.pg_locks AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation AND c.relnamespace = 'public'::regnamespace
-LEFT JOIN keys AS k ON l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid = k.classid AND l.objid = k.objid
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
 LEFT JOIN pg_catalog.pg_locks AS own
     ON l.pid IS NULL AND own.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
@@ -72,7 +54,13 @@ LEFT JOIN pg_catalog.pg_locks AS own
 LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid
 WHERE
     l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
-    AND (c.relname = ANY (%(tables)s) OR k.objid IS NOT NULL)
+    AND (
+        c.relname = ANY (%(tables)s)
+        OR (
+            l.locktype = 'advisory' AND l.objsubid = 1
+            AND (l.classid::bigint << 32) + l.objid::bigint = %(key)s
+        )
+    )
     AND l.pid IS DISTINCT FROM pg_backend_pid()
 GROUP BY
     l.pid, a.usename, a.application_name, a.state, a.xact_start, a.query, a.state_change,
@@ -122,11 +110,6 @@ class Party(Session):
         return ", ".join(part for part in (which, self.role, self.application) if part)
 
     @property
-    def lock(self) -> str:
-        """What keeps others from deciding, in words: all of them, or those about the same balance."""
-        return "the lock of a balance" if {*self.locks} & _OF_BALANCES else "the decision lock"
-
-    @property
     def is_stuck(self) -> bool:
         """Whether it does nothing, and longer than others wait for it."""
         return self.idle is not None and self.idle > PATIENCE
@@ -155,7 +138,7 @@ class Found:
     def told(self, holder: Party) -> str:
         """Return what one of them does to the others, in a sentence."""
         seconds = f"has done nothing for {holder.idle.total_seconds():.0f} s" if holder.idle else "works on"
-        lock = f" holds {holder.lock}," if holder.decides else ""
+        lock = " holds the decision lock," if holder.decides else ""
         return f"{holder.name}{lock} {seconds} in its transaction, and keeps {len(self.behind(holder))} waiting"
 
     def behind(self, holder: Party) -> list[Party]:

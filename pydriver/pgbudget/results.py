@@ -22,8 +22,6 @@ class Verdict:
     """`granted`, `replayed`, `in_flight`, `exhausted`, `too_large`, `frozen` or `ended`."""
     budget: str
     """The budget that decided."""
-    member: str
-    """The member of that budget whose limit it is; `*` for everybody."""
     limit_amount: Decimal | None
     remaining: Decimal | None
     """Headroom; negative after exempt or late spend."""

@@ -134,7 +134,7 @@ WITHOUT_TRIGGERS, WITH_TRIGGERS = "SET session_replication_role = replica", "RES
 COUNT = """
 DO $do$
 BEGIN
-    PERFORM budget._rebuild(b.name) FROM budget.budgets AS b;
+    PERFORM budget._rebuild(budget._read_config(), b.name) FROM budget.budgets AS b;
     DELETE FROM public.cost_tracking WHERE id = (
         SELECT reservation_id FROM budget.reserve_advisory(0.0001, 'bench', '{"team": "team-1", "user": "user-1"}')
     );

@@ -14,18 +14,30 @@ from tests.bench.ledgers import Ledgers
 from tests.bench.pgbench import WARM_UP, processor_us
 from tests.bench.subjects import ADVISORY, HANDOVER
 
-# The functions by what they are for, in the order in which a call comes to them. What PostgreSQL inlines into its
-# caller is part of that.
+# The functions by what they are for, in the order in which a call comes to them.
 STEPS = {
-    "body": ("reserve_advisory", "_reserve", "check_and_reserve_budget"),
-    "settings": ("_begin_write",),
-    "standings": ("_standings_by_ledger", "_standings_by_balances"),
-    "configuration": ("_policy_in_force", "_parse_policy"),
-    "window": ("_day", "_day_start", "_window"),
-    "balances": ("_fold", "_open", "_take_postings", "_spread_room", "_ledger_sum", "_holds_expiring", "_reclaim"),
-    "verdict": ("_verdict",),
-    "posting": ("_post", "_merge_postings", "_escalate_thresholds"),
+    "arguments": ("_money", "_service_name", "_metadata", "_ttl"),
+    "settings": ("_begin_decision", "_begin_write", "_end_write"),
+    "lock and clock": ("_serialise", "_now"),
+    "configuration": ("_require_config", "_read_config", "_parse_config", "_zone"),
+    "window": ("_window", "_day_start", "_has_day"),
+    "sum": ("_headroom", "_counted"),
+    "verdict": ("_decide",),
+    "budgets and windows": ("_matching", "_member", "_request", "_limit", "_period"),
+    "balances": (
+        "_reclaim",
+        "_lock_balance",
+        "_take_room",
+        "_fold",
+        "_take_postings",
+        "_balance",
+        "_booked",
+        "_posted",
+    ),
+    "insert": ("_insert_hold", "_hold_metadata", "_iso", "_guard_hold", "_require_kept"),
+    "posting": ("_post", "_insert_posting"),
     "escalation check": ("_escalate_caps",),
+    "body": ("reserve_advisory", "_reserve", "_admit", "check_and_reserve_budget"),
 }
 OUTSIDE, WAITING = "statement and commit", "disk and round trip"
 STEP_OF = {function: step for step, functions in STEPS.items() for function in functions}

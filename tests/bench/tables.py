@@ -305,7 +305,7 @@ def steps(name: str, profiles: list[Figures]) -> Table:
     known = [*STEPS, OUTSIDE, WAITING]
     found = sorted(
         {step for profile in profiles for step in profile["steps"]},
-        key=lambda step: (known.index(step) if step in known else len(known), step),
+        key=lambda step: known.index(step) if step in known else len(known),
     )
     header = [
         f"{profile['subject']}, {profile['rows']:,} rows{', in a transaction' if profile['in_transaction'] else ''}"

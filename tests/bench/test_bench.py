@@ -119,7 +119,14 @@ def test_the_profile_knows_what_each_function_is_for(part: tuple[Part[Any], Resu
     profiles = part[1].data["profiles"]
     for profile in profiles:
         assert profile["steps"].keys() - {OUTSIDE, WAITING} <= STEPS.keys()
-    assert profiles[0]["steps"].keys() >= {"body", "settings", "standings", "configuration", "window", "verdict"}
+    assert profiles[0]["steps"].keys() >= {
+        "lock and clock",
+        "configuration",
+        "window",
+        "sum",
+        "insert",
+        "escalation check",
+    }
 
 
 @OF_CORE

@@ -110,7 +110,7 @@ def test_one_statement_tells_of_a_hundred_members(db: Connection) -> None:
 def test_the_driver_says_which_budget_it_was(db: Connection) -> None:
     call(db, "set_budget", "team", 1, "team")
     with (
-        pytest.raises(pgbudget.Refused, match="refused by budget team, member a: too_large"),
+        pytest.raises(pgbudget.Refused, match="refused by budget team: too_large"),
         pgbudget.Budget(db).hold(2, "svc", TEAM),
     ):
         pass

@@ -45,8 +45,7 @@ def state(connection: Connection) -> dict[str, Any]:
     with as_owner(connection):
         return {
             "ledger": rows(connection, "SELECT l.* FROM public.cost_tracking AS l ORDER BY l.id"),
-            # A member without any spend has a row where room was spread for it.
-            "standing": rows(connection, "SELECT * FROM budget.budget_status AS s WHERE s.spent <> 0 OR s.held <> 0"),
-            "escalations": sorted([e.kind, e.severity, str(e.subject), str(e.day)] for e in escalations(connection)),
+            "standing": rows(connection, "SELECT * FROM budget.budget_status"),
+            "escalations": [(e.kind, e.severity, e.subject, e.day) for e in escalations(connection)],
             "invariants": rows(connection, "SELECT * FROM budget.invariants"),
         }

@@ -41,10 +41,10 @@ def test_every_budget_stays_in_force(server: Server, dsn: str, db: Connection) -
 
 def test_cores_function_in_their_place_is_found_and_mended(server: Server, dsn: str, db: Connection) -> None:
     set_budget(db, "team", 0, "team")
-    psql(server, dsn, migrations.series_dir("core") / "functions/_internal/_standings.sql")
+    psql(server, dsn, migrations.series_dir("core") / "functions/_internal/_headroom.sql")
     assert call(db, "reserve", 1, "svc", {"team": "alpha"}).can_proceed, "by the limit of the day alone"
     [(found, mend)] = wrong(dsn)
-    assert found == "not as this version has them: budget._standings"
+    assert found == "not as this version has them: budget._headroom"
     assert mend is not None
     assert mend.endswith(': pgbudget sql --series budgets | psql "$DATABASE_URL"')
     psql(server, dsn, *files("budgets"))

@@ -77,7 +77,7 @@ def test_what_comes_late_counts_in_its_window_when_someone_asks_for_it(hours: Co
     assert ("hourly", "03 12") in windows(hours, "postings")
     expect(call(hours, "extend", extended, 9), can_proceed=False, budget="hourly", current_total=5, remaining=5)
     expect(call(hours, "extend", extended, 8), can_proceed=True)
-    assert ("hourly", "03 13") in windows(hours, "postings")
+    assert ("hourly", "03 13") in windows(hours)
     assert drift(hours) == []
     # A decision in the first hour, as one that began then and waited, finds the late settle.
     clock.set(NOON)

@@ -99,24 +99,26 @@ def test_limits_that_change_while_a_decision_waits_are_those_of_its_room(day: Co
     assert not decision.result()
 
 
-@pytest.mark.parametrize("amounts", [(90, 0, 0), (0, 0, 90), (45, 29, 16)])
-def test_where_a_slot_is_short_all_is_spread_anew(day: Connection, session: Open, amounts: tuple[int, ...]) -> None:
-    spread(day, *amounts)
+def test_a_slot_that_is_short_takes_room_from_below(day: Connection, session: Open) -> None:
+    spread(day, 90, 0, 0)
     _, middle, _ = in_every_slot(session, 3)
     assert middle.do(reserving(30))
-    assert rooms(day) == [20, 50, 20]  # what is left, in equal parts, beside what is needed
-    assert drift(day) == []
+    assert rooms(day) == [30, 60, 0]  # half of what is left, beside what is needed
 
 
-def test_a_slot_that_is_short_waits_for_the_decisions_in_others(day: Connection, session: Open) -> None:
+def test_and_where_that_is_short_too_all_is_spread_anew(day: Connection, session: Open) -> None:
+    spread(day, 0, 0, 90)
+    _, middle, _ = in_every_slot(session, 3)
+    assert middle.do(reserving(30))
+    assert rooms(day) == [20, 50, 20]
+
+
+def test_a_slot_that_another_decision_holds_is_left_out(day: Connection, session: Open) -> None:
     spread(day, 50, 40, 0)
     _, middle, last = in_every_slot(session, 3)
     with middle.open(reserving(1)):
-        decision = last.start(reserving(30))
-        decision.waits_for(middle)
-    assert decision.result()
-    assert rooms(day) == [Decimal("19.666666666666"), Decimal("19.666666666666"), Decimal("49.666666666668")]
-    assert drift(day) == []
+        assert last.do(reserving(30))
+    assert rooms(day) == [10, 40, 40]
 
 
 def test_a_decision_that_waited_into_the_next_window_keeps_others_waiting_there(

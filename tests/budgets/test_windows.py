@@ -232,8 +232,7 @@ def test_a_zone_that_is_lost_is_utc(caller: Connection, clock: Clock, limits: st
 
 
 def test_other_settings_compute_nothing_anew(tx: Connection, clock: Clock) -> None:
-    for cost in (5, 0):  # the second opens what the first was posted to
-        reserve(tx, cost)
+    reserve(tx, 5)
     places = rows(tx, "SELECT b.ctid FROM budget.balances AS b")
     call(tx, "set_limits", {"emergency_kill": 50})
     tx.execute("INSERT INTO public.system_config (key, value) VALUES ('theirs', 'x')")
@@ -311,25 +310,16 @@ def test_a_member_that_comes_new_into_a_long_window_is_not_looked_for_in_all_of_
     set_budget(tx, "team", 10, "team", period="month")
     spend(tx, 2, metadata={"team": "beta"})
 
-    def found(at: str) -> tuple[int, bool]:
-        """What it comes to in the month of an instant, and whether a row of the ledger was read for it."""
+    def unopened(starts: str, ends: str) -> tuple[int, bool]:
+        """What it comes to, and whether a row of the ledger was read for it."""
         query = """SELECT t.seq_tup_read + t.idx_tup_fetch AS rows FROM pg_stat_xact_user_tables AS t
                     WHERE t.relid = 'public.cost_tracking'::regclass"""
         before = one(tx, query).rows
-        standing = one(
-            tx,
-            """SELECT s.total
-                 FROM budget._standings(
-                     ARRAY[ROW('svc', '{"team": "beta"}', %s::timestamptz, 1)::budget._request], NULL
-                 ) AS d
-                CROSS JOIN unnest(d.standings) AS s
-                WHERE s.budget = 'team'""",
-            utc(at),
-        )
-        return standing.total, one(tx, query).rows > before
+        amount = one(tx, "SELECT budget._unopened('team', 'team', 'beta', %s, %s) AS n", utc(starts), utc(ends)).n
+        return amount, one(tx, query).rows > before
 
-    assert found("2025-10-20") == (2, False)
-    assert found("2025-09-20") == (3, True)
+    assert unopened("2025-10-01", "2025-11-01") == (2, False)
+    assert unopened("2025-09-01", "2025-10-01") == (3, True)
     clock.set("2025-11-01")
     tx.execute("SELECT budget.prune()")
-    assert found("2025-10-20") == (2, True)
+    assert unopened("2025-10-01", "2025-11-01") == (2, True)

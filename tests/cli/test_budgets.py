@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,14 +16,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from pytest_postgresql import factories
 
-from pgbudget import Budget, locks, migrations
+from pgbudget import Budget, migrations
 from pgbudget.embedded import Server
 from tests import chain
 from tests.cli.command import invoke, picture
 from tests.cli.states import NASTY
 from tests.cli.terminal import COLUMNS, run_on_terminal
-from tests.conftest import Connect, load_chain
-from tests.race import SECONDS, until
+from tests.conftest import load_chain
 from tests.remedies import Fault, caller, follow, mended, pasted, troubles
 from tests.rows import configure, one, spend
 
@@ -364,56 +362,6 @@ def test_broken_limits_leave_the_rest_to_be_seen(busy: str, db: Connection) -> N
     assert asked(busy, "status")["budgets"][-1]["name"] == "daily"
 
 
-# The member of a refusal
-
-
-def test_a_refusal_names_the_member_that_had_no_room(busy: str, db: Connection) -> None:
-    db.execute("""SELECT budget.set_limits('{"emergency_kill": 1000}')""")
-    request = ("reserve", "95", "svc", "--metadata", json.dumps({"team": "beta"}))
-    done = invoke(*request, dsn=busy)
-    assert done.code == 4
-    assert "90.75 free (teams, beta)" in done.out
-    verdict = json.loads(invoke(*request, "--json", dsn=busy).out)
-    assert (verdict["budget"], verdict["member"]) == ("teams", "beta")
-    [told] = db.execute(
-        "SELECT reason, context ->> 'member' FROM budget.escalations WHERE kind = 'budget_refused'"
-    ).fetchall()
-    assert told == (
-        "Budget teams, member beta: svc was refused (in_flight). Settled and held 9.25, estimate 95, limit 100.",
-        "beta",
-    )
-
-
-# Who holds the lock of a balance
-
-
-def test_who_holds_the_lock_of_a_balance_is_found_with_those_behind_it(
-    busy: str, connect: Connect, db: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The key of decisions is shared: it is the balance's own that is waited for, whoever holds that."""
-    monkeypatch.setattr(locks, "PATIENCE", timedelta(0))
-    stranger = "SELECT pg_advisory_xact_lock(hashtextextended('teams alpha', 0))"
-    for does, told, named in (
-        ("SELECT budget.reserve(1, 'idle', '{\"team\": \"alpha\"}')", True, "balance key: ExclusiveLock"),
-        (stranger, True, "balance key: ExclusiveLock"),
-    ):
-        idle, waiter = connect(autocommit=False), connect()
-        idle.execute(does.encode())
-        job = threading.Thread(target=waiter.execute, args=["SELECT budget.reserve(1, 'svc', '{\"team\": \"alpha\"}')"])
-        job.start()
-        until(lambda: one(db, "SELECT count(*) FROM pg_locks WHERE waitstart IS NOT NULL").count, "a waiter")
-        found = json.loads(invoke("lock", "--json", dsn=busy).out)
-        [holder], [behind] = found["holders"], found["waiting"]
-        assert (holder["pid"], holder["stuck"], holder["waiting"]) == (
-            idle.info.backend_pid, told, [waiter.info.backend_pid],
-        )  # fmt: skip
-        assert named in holder["locks"]
-        assert {"decision key: ShareLock", "balance key: ExclusiveLock (waiting)"} <= {*behind["locks"]}
-        assert "holds the lock of a balance, has done nothing" in " ".join(invoke("status", dsn=busy).out.split())
-        idle.rollback()
-        job.join(SECONDS)
-
-
 # Doctor
 
 
@@ -440,7 +388,13 @@ FAULTS = [
         "the trigger budget_post_update is missing",
     ),
     Fault(
-        "index of the balances",
+        "indexes of the balances",
+        "DROP INDEX public.budget_expiry_idx",
+        "wrong",
+        "the index public.budget_expiry_idx is missing or invalid",
+    ),
+    Fault(
+        "indexes of the balances",
         "DROP INDEX budget.postings_balance_idx",
         "wrong",
         "the index budget.postings_balance_idx is missing or invalid",
@@ -560,6 +514,6 @@ def test_postings_that_pile_up_are_folded_by_prune(server: Server, dsn: str, db:
 
 
 def test_a_table_that_is_gone_comes_with_the_files_of_the_series(dsn: str, db: Connection) -> None:
-    db.execute("DROP TABLE budget.postings CASCADE")
+    db.execute("DROP TABLE budget.postings")
     mends = {check: mend or "" for check, _, found, mend in troubles(dsn) if "cannot be asked" in found}
     assert mends["postings"].endswith(': pgbudget sql --series budgets | psql "$DATABASE_URL"')

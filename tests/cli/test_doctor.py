@@ -99,18 +99,6 @@ FAULTS = [
         "budget.expire(integer) runs with its caller's rights",
     ),
     Fault(
-        "functions' settings",
-        "ALTER FUNCTION budget._now() SECURITY DEFINER",
-        "wrong",
-        "budget._now() does not pin its search_path",
-    ),
-    Fault(
-        "functions' settings",
-        "ALTER FUNCTION budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid) RESET search_path",
-        "wrong",
-        "does not pin its search_path",
-    ),
-    Fault(
         "owner",
         """ALTER FUNCTION budget.version() OWNER TO "Doctor's Owner" """,
         "wrong",
@@ -202,18 +190,6 @@ FAULTS = [
         "DROP INDEX public.budget_day_idx; CREATE INDEX budget_day_idx ON public.cost_tracking (service_name)",
         "wrong",
         "the day's sum cannot use the index budget_day_idx",
-    ),
-    Fault(
-        "index of open holds",
-        "DROP INDEX public.budget_expiry_idx",
-        "wrong",
-        "the index budget_expiry_idx is missing or invalid",
-    ),
-    Fault(
-        "index of open holds",
-        "DROP INDEX public.budget_expiry_idx; CREATE INDEX budget_expiry_idx ON public.cost_tracking (service_name)",
-        "wrong",
-        "what lapses first cannot be found by the index budget_expiry_idx",
     ),
     Fault(
         "autovacuum",

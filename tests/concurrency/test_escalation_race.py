@@ -48,7 +48,7 @@ def test_overrun_at_once(db: Connection, crowd: Callable[[int], Crowd]) -> None:
         insert(100)(db)
         forget_escalations(db)
         assert all(outcome.over_limit for outcome in clients.race([settle(hold, 2) for hold in taken]))
-        assert escalations(db) == [*CAPS, ("budget_overrun", "daily")]
+        assert escalations(db) == [*CAPS, *sorted(("budget_overrun", str(hold)) for hold in taken)]
 
 
 def test_recorded_at_once(db: Connection, crowd: Callable[[int], Crowd]) -> None:
@@ -56,8 +56,10 @@ def test_recorded_at_once(db: Connection, crowd: Callable[[int], Crowd]) -> None
     for _ in range(ROUNDS):
         empty_ledger(db)
         forget_escalations(db)
-        over = [outcome.over_limit for outcome in clients.race([record(100)] * CLIENTS)]
-        assert escalations(db) == [*CAPS, *[("budget_overrun", "daily")] * any(over)]
+        spent = [outcome.reservation_id for outcome in clients.race([record(100)] * CLIENTS)]
+        overruns = [(kind, subject) for kind, subject in escalations(db) if kind == "budget_overrun"]
+        assert escalations(db) == [*CAPS, *overruns]
+        assert {subject for _, subject in overruns} <= {str(spend) for spend in spent}
 
 
 @pytest.fixture

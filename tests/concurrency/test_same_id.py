@@ -101,12 +101,16 @@ PAUSES = {
            END $$""",
     ),
     "reserve": (
-        "ALTER FUNCTION budget._require_taken RENAME TO _require_taken_then",
-        """CREATE FUNCTION budget._require_taken(p_asked public.cost_tracking, p_row public.cost_tracking)
-           RETURNS void LANGUAGE plpgsql AS $$
+        "ALTER FUNCTION budget._insert_hold RENAME TO _insert_hold_first",
+        """CREATE FUNCTION budget._insert_hold(
+               p_id uuid, p_estimate numeric, p_service text, p_metadata jsonb, p_at timestamptz, p_until timestamptz
+           )
+           RETURNS uuid LANGUAGE plpgsql AS $$
+           DECLARE
+               v_id uuid := budget._insert_hold_first(p_id, p_estimate, p_service, p_metadata, p_at, p_until);
            BEGIN
                PERFORM pg_advisory_xact_lock(1);
-               PERFORM budget._require_taken_then(p_asked, p_row);
+               RETURN v_id;
            END $$""",
     ),
 }

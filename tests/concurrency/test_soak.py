@@ -27,15 +27,17 @@ def test_a_mixed_load_passes_nothing_loses_nothing_and_fails_as_documented(dsn: 
 WRONG = {
     "overshoot": {
         "budget._reserve": {
-            "::budget._request], p_lock": "::budget._request], NULL",
-            "IF v_verdict.can_proceed": "PERFORM pg_sleep(0.01); IF v_verdict.can_proceed",
+            """v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );""": "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;",
         },
+        "budget._admit": {"IF NOT v_verdict.can_proceed": "PERFORM pg_sleep(0.01); IF NOT v_verdict.can_proceed"},
     },
     "leaked": {
         "budget.cancel": {"SET cost = 0,": "SET cost = CASE WHEN random() < 0.8 THEN l.cost ELSE 0 END,"},
     },
     "errors": {
-        "budget.settle": {"v_policy := ": "v_total := 1 / floor(random() * 20)::integer; v_policy := "},
+        "budget.settle": {"v_config := ": "v_total := 1 / floor(random() * 20)::integer; v_config := "},
     },
 }
 

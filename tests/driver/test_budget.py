@@ -39,7 +39,6 @@ def test_a_hold_is_settled(any_budget: Budget, db: Connection) -> None:
         reservation_id=verdict.reservation_id,
         reason="granted",
         budget="daily",
-        member="*",
         limit_amount=Decimal(100),
         remaining=Decimal(100),
         resets_at=verdict.resets_at,

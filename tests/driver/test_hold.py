@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -62,15 +61,6 @@ def test_a_refusal_is_an_exception_that_carries_the_verdict(budget: Budget, db: 
     assert (verdict.can_proceed, verdict.reason, verdict.current_total) == (False, "exhausted", Decimal(95))
     assert str(verdict.retry_at) in str(caught.value)
     assert ledger_size(db) == 1
-
-
-def test_a_refusal_names_its_member_where_that_is_not_everybody(budget: Budget) -> None:
-    verdict = budget.check(101, "svc")
-    assert str(pgbudget.Refused(verdict)).splitlines()[0] == "the reservation was refused by budget daily: too_large"
-    theirs = replace(verdict, budget="teams", member="alpha")
-    assert str(pgbudget.Refused(theirs)).splitlines()[0] == (
-        "the reservation was refused by budget teams, member alpha: too_large"
-    )
 
 
 def test_an_error_of_reserving_is_raised_as_it_is(budget: Budget, caplog: pytest.LogCaptureFixture) -> None:

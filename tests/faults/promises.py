@@ -335,13 +335,12 @@ UNSOUND = {
         SELECT id FROM public.cost_tracking
          WHERE least(metadata ->> 'extended_at', metadata ->> 'settled_at', metadata ->> 'cancelled_at',
                      metadata ->> 'expired_at')::timestamptz < created_at""",
-    "a day that spend has left above its limit is escalated with it": """
-        SELECT l.day, e.day
-          FROM (SELECT DISTINCT to_char(c.created_at AT TIME ZONE z.timezone, 'YYYY-MM-DD') AS day
-                  FROM public.cost_tracking AS c, budget.limits() AS z WHERE c.metadata ->> 'over_limit' = 'true') AS l
-          FULL JOIN (SELECT DISTINCT context ->> 'day' AS day FROM public.escalations
-                      WHERE trigger_type = 'budget_overrun') AS e ON e.day = l.day
-         WHERE l.day IS NULL OR e.day IS NULL""",
+    "spend that leaves its day above the limit is escalated with it": """
+        SELECT l.id, e.id
+          FROM (SELECT id FROM public.cost_tracking WHERE metadata ->> 'over_limit' = 'true') AS l
+          FULL JOIN (SELECT (context ->> 'subject')::uuid AS id FROM public.escalations
+                      WHERE trigger_type = 'budget_overrun') AS e ON e.id = l.id
+         WHERE l.id IS NULL OR e.id IS NULL""",
     "what was decided, up to its estimate, is within the limit": """
         SELECT d.total
           FROM (SELECT sum(least(cost, (metadata ->> 'estimated_cost')::numeric)) AS total FROM public.cost_tracking

@@ -92,6 +92,21 @@ def test_the_way_back_restores_the_earlier_definition(series: Path) -> None:
     assert read(series, "0002.b.rollback.sql") == f"-- begin compiled\n{FIRST}-- end compiled\n"
 
 
+def test_what_serves_for_some_steps_only_is_what_the_way_back_comes_to(series: Path) -> None:
+    """One function of two files: the way back of the later migration is the earlier one's file."""
+    interim = FIRST.replace("…", "for now")
+    write(series / "interim/first.sql", interim)
+    write(series / "migrations/0001.a.sql", "-- begin interim/first.sql\n-- end interim/first.sql\n")
+    write(series / "migrations/0002.b.sql", SERIES["migrations/0001.a.sql"])
+    write(series / "migrations/0002.b.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    assert run(series).returncode == 0
+    assert read(series, "0001.a.sql") == f"-- begin interim/first.sql\n{interim}-- end interim/first.sql\n"
+    assert "DROP FUNCTION IF EXISTS first(integer, text);" in read(series, "0001.a.rollback.sql")
+    assert read(series, "0002.b.rollback.sql") == (
+        f"-- begin compiled\nDROP VIEW IF EXISTS second;\n\n{interim}-- end compiled\n"
+    )
+
+
 def test_an_edited_function_makes_its_migration_stale(series: Path) -> None:
     write(series / "functions/first.sql", FIRST.replace("…", "…2"))
     done = run(series, "check")
@@ -144,7 +159,7 @@ def test_what_does_not_fit_is_an_error(series: Path, path: str, text: str, messa
     assert {file: file.read_text() for file in series.rglob("*") if file.is_file()} == before
 
 
-# ------------------------------------------------------------------------------------- a function of both series
+# ---------------------------------------------------------------------------------------------------------- the seam
 
 
 def function(arguments: str, body: str) -> str:
@@ -176,22 +191,48 @@ def test_the_rollback_of_the_other_series_brings_cores_function_back(pair: Path)
     assert read(pair, "0003.c.rollback.sql") == f"-- begin compiled\n{CORE}-- end compiled\n"
 
 
-def test_a_file_of_cores_that_the_other_series_lacks_is_not_carried_there(pair: Path) -> None:
-    (pair / "functions/third.sql").unlink()
-    done = run(pair)
-    assert done.returncode == 1
-    assert "a migration carries functions/third.sql, but there is no such file" in done.stderr
+def test_the_other_series_carries_a_file_of_cores(pair: Path) -> None:
+    """And goes back to what stood before it, which is core's last."""
+    interim = CORE.replace("core's", "for now")
+    write(pair.parent / "core/interim/third.sql", interim)
+    write(
+        pair.parent / "core/migrations/0003.c.sql",
+        "".join(f"-- begin {folder}/third.sql\n-- end {folder}/third.sql\n" for folder in ("interim", "functions")),
+    )
+    write(pair / "migrations/0002.b.sql", "-- begin interim/third.sql\n-- end interim/third.sql\n")
+    write(pair / "migrations/0002.b.rollback.sql", "-- begin compiled\n-- end compiled\n")
+    assert run(pair).returncode == 0
+    assert interim in read(pair, "0002.b.sql")
+    assert read(pair, "0002.b.rollback.sql") == f"-- begin compiled\n{CORE}-- end compiled\n"
+    assert read(pair, "0003.c.rollback.sql") == f"-- begin compiled\n{interim}-- end compiled\n"
+
+
+def test_the_seam_names_both_halves(pair: Path) -> None:
+    assert (pair / "SEAM").read_text().splitlines() == [
+        f"{hashlib.sha256(text.encode()).hexdigest()}  {folder}/functions/third.sql"
+        for folder, text in (("core", CORE), ("s", REPLACED))
+    ]
 
 
 @pytest.mark.parametrize("arguments", [[], ["check"]], ids=["write", "check"])
-def test_a_change_of_cores_half_is_what_the_way_back_comes_to(pair: Path, arguments: list[str]) -> None:
-    changed = function("p_a integer", "core's, changed")
-    write(pair.parent / "core/functions/third.sql", changed)
-    done = run(pair, *arguments)
-    said = "stale" if arguments else "wrote"
-    assert done.returncode == (1 if arguments else 0)
-    assert f"{said}: s/migrations/0003.c.rollback.sql" in done.stdout.splitlines()
-    assert (changed in read(pair, "0003.c.rollback.sql")) == (not arguments)
+def test_a_change_of_cores_half_alone_is_an_error(pair: Path, arguments: list[str]) -> None:
+    write(pair.parent / "core/functions/third.sql", function("p_a integer", "core's, changed"))
+    for _ in range(2):
+        done = run(pair, *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "core/functions/third.sql has changed, and s/functions/third.sql" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["both are changed", "it is right as it is"])
+def test_a_change_of_both_halves_is_recorded(pair: Path, way: str) -> None:
+    write(pair.parent / "core/functions/third.sql", function("p_a integer", "core's, changed"))
+    if way == "both are changed":
+        write(pair / "functions/third.sql", function("p_a integer", "replaced, changed"))
+    else:
+        write(pair / "SEAM", "")
+    assert run(pair, "check").returncode == 1, "SEAM is to show the change"
+    assert "wrote: s/SEAM" in run(pair).stdout
+    assert run(pair, "check").returncode == 0
 
 
 def test_the_other_series_changes_its_half_as_it_likes(pair: Path) -> None:

@@ -140,7 +140,7 @@ def test_psql_killed_between_two_statements(server: Server, application_dsn: str
         "0002.pgbudget_tables",
         "0004.pgbudget_takeover",
         "0005.pgbudget_validate",
-        *by_series(core=[], budgets=["0003.pgbudget_budgets_takeover"]),
+        *by_series(core=[], budgets=["0004.pgbudget_budgets_takeover"]),
     ],
 )
 def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: str, whole: str, name: str) -> None:
@@ -162,7 +162,7 @@ def test_killed_while_it_waits_for_the_ledger(server: Server, application_dsn: s
 
 INDEX, COLUMNS, MIGRATION = by_series(
     core=("budget_day_idx", DAY_INDEX, "0006.pgbudget_day_index"),
-    budgets=("budget_expiry_idx", ["expires_at"], "0008.pgbudget_expiry_index"),
+    budgets=("budget_expiry_idx", ["expires_at"], "0002.pgbudget_budgets_expiry_index"),
 )
 BUILDS = "SELECT count(*) FROM pg_stat_progress_create_index"
 INDEX_IS_VALID = f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.{INDEX}')"

@@ -163,7 +163,7 @@ BUSY = [
     *by_series(
         core=[],
         budgets=[
-            ("0003.pgbudget_budgets_takeover", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
+            ("0004.pgbudget_budgets_takeover", "INSERT INTO cost_tracking (cost, service_name) VALUES (0, 'slow')")
         ],
     ),
 ]

@@ -1,11 +1,12 @@
 """A database of an earlier version is upgraded and rolled back with holds open in it; none is lost.
 
-The earlier version is core's chain as it is, frozen by a release. The later one is made up here, in the way that a
-release makes one: functions are edited, and a new migration carries them.
+`fixtures/earlier` is a chain as a database may have it: a copy of what once was, frozen like a release. A later version
+is made up here, in the way that a release makes one: functions are edited, and a new migration carries them.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,20 +23,25 @@ from pgbudget.embedded import Server
 from tests import pgtap, race
 from tests.migration.support import Connection, dump, one, rows, session
 
-DB = Path(__file__).parents[2] / "db"
-LATER = "0009.pgbudget_later_pre"
-CHANGED = ("functions/version.sql", "functions/settle.sql", "functions/_internal/_begin_write.sql")
+EARLIER = Path(__file__).with_name("fixtures") / "earlier"
+COMPILE = Path(__file__).parents[2] / "db" / "compile.py"
+LATER = "0008.pgbudget_later_pre"
+CHANGED = ("functions/version.sql", "functions/settle.sql", "functions/_internal/_insert_hold.sql")
 
 
 class Release:
-    """A released chain and the files that it was compiled from; `add_later` adds the later version."""
+    """The earlier chain and the files that it was compiled from; `add_later` adds the later version."""
 
     def __init__(self, folder: Path) -> None:
         self.series = folder / "core"
-        for file in ("compile.py", "guard.sql"):
-            shutil.copy(DB / file, folder)
-        shutil.copytree(DB / "core", self.series)
-        self.compile("release")
+        shutil.copy(COMPILE, folder)
+        shutil.copytree(EARLIER, self.series / "migrations")
+        for migration in sorted(EARLIER.glob("????.*.sql")):
+            for name, body in re.findall(r"^-- begin (\S+\.sql)\n(.*?)^-- end \1$", migration.read_text(), re.M | re.S):
+                file = self.series / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(body)
+        self.compile()
 
     def compile(self, *arguments: str) -> None:
         command = [sys.executable, str(self.series.parent / "compile.py"), *arguments]
@@ -53,7 +59,7 @@ class Release:
             assert text != file.read_text()
             file.write_text(text)
         carried = "".join(f"-- begin {name}\n-- end {name}\n" for name in CHANGED)
-        last = max(path.stem for path in self.series.glob("migrations/*.sql") if not path.stem.endswith(".rollback"))
+        last = max(path.stem for path in EARLIER.glob("????.*.sql") if not path.stem.endswith(".rollback"))
         later = self.series / "migrations" / f"{LATER}.sql"
         later.write_text(f"-- depends: {last}\n{carried}")
         later.with_suffix(".rollback.sql").write_text("-- begin compiled\n-- end compiled\n")

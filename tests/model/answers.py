@@ -14,7 +14,6 @@ class Verdict(NamedTuple):
     reservation_id: UUID | None
     reason: str
     budget: str
-    member: str
     limit_amount: Decimal
     remaining: Decimal
     resets_at: datetime

@@ -136,10 +136,6 @@ class Budget:
         """Settled and held of the day to which an instant belongs."""
         return sum((self.counted(row) for row in self.rows_of_day(at)), ZERO)
 
-    def held(self, at: datetime) -> Decimal:
-        """Of that, what open holds have."""
-        return sum((row.cost for row in self.rows_of_day(at) if row.is_open(self.now)), ZERO)
-
     # Decisions
 
     def _verdict(self, amount: Decimal, service_name: str, hold: Row | None = None) -> Verdict:
@@ -178,7 +174,6 @@ class Budget:
             reservation_id=None,
             reason=reason,
             budget="daily",
-            member="*",
             limit_amount=kill,
             remaining=kill - total,
             resets_at=resets_at,
@@ -326,9 +321,7 @@ class Budget:
         if is_more:
             self._escalate_caps(row.created_at)
         if row.metadata["over_limit"]:
-            settled = total - self.held(row.created_at)
-            severity = "critical" if settled > limits.kill else "warning"
-            self._escalate("budget_overrun", row.created_at, "daily", severity)
+            self._escalate("budget_overrun", row.created_at, str(row.id), "critical")
 
     def cancel(self, reservation_id: UUID, reason: str | None) -> Outcome:
         row = self._reservation(reservation_id)
@@ -422,10 +415,9 @@ class Budget:
     # Escalations
 
     def _escalate(self, kind: str, at: datetime, subject: str, severity: str) -> None:
-        """Once per kind, day, subject and severity."""
+        """Once per kind, day and subject."""
         day = self.day_of(at).day
-        told = ((one.kind, one.day, one.subject, one.severity) for one in self.escalations)
-        if (kind, day, subject, severity) not in told:
+        if not any((one.kind, one.day, one.subject) == (kind, day, subject) for one in self.escalations):
             self.escalations.append(Escalation(kind, severity, "pending", day, subject, self.total(at), None, self.now))
 
     def _escalate_caps(self, at: datetime) -> None:

@@ -30,7 +30,7 @@ def near_changes(zone: str) -> Iterator[datetime]:
 def disagreements(db: Connection, zone: str, instants: list[datetime]) -> Iterator[str]:
     rows = db.execute(
         "SELECT w.* FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS i (at, n),"
-        " LATERAL budget._day(i.at, %s) AS w ORDER BY i.n",
+        " LATERAL budget._window(i.at, %s) AS w ORDER BY i.n",
         [instants, zone],
     ).fetchall()
     for at, (day, *bounds) in zip(instants, rows, strict=True):
@@ -43,7 +43,7 @@ def disagreements(db: Connection, zone: str, instants: list[datetime]) -> Iterat
 def test_every_zone(db: Connection) -> None:
     zones = db.execute(
         """SELECT z.name FROM pg_timezone_names AS z
-            WHERE (budget._parse_policy(
+            WHERE (budget._parse_config(
                 jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text
             )).error IS NULL"""
     ).fetchall()

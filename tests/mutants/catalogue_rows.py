@@ -36,51 +36,9 @@ MUTANTS = [
     ),
     Mutant(
         "a hold is granted that a trigger has changed",
-        f"{INTERNAL}/_reserve.sql",
-        {"IF NOT budget._is_kept(v_hold, v_row) THEN": "IF v_row.id IS NULL THEN"},
+        f"{INTERNAL}/_insert_hold.sql",
+        {"PERFORM budget._require_kept(v_asked, v_row);": ""},
         (f"{NOT_KEPT}::test_an_insert_that_is_not_kept",),
-    ),
-    Mutant(
-        "a row that has another id is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"(p_row).id = (p_asked).id\n        AND ": ""},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
-    ),
-    Mutant(
-        "a row of another service is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"        AND (p_row).service_name = (p_asked).service_name\n": ""},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
-    ),
-    Mutant(
-        "a row of another cost is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"        AND (p_row).cost = (p_asked).cost\n": ""},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
-    ),
-    Mutant(
-        "a row of another time is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"        AND (p_row).created_at = (p_asked).created_at\n": ""},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
-    ),
-    Mutant(
-        "a hold that lapses at another time is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"        AND (p_row).expires_at IS NOT DISTINCT FROM (p_asked).expires_at\n": ""},
-        ("sql/test_decision.py::test_a_hold_that_is_to_lapse_at_another_time_is_not_kept",),
-    ),
-    Mutant(
-        "a row with other metadata is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {"\n        AND (p_row).metadata || (p_asked).metadata = (p_row).metadata\n": "\n"},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
-    ),
-    Mutant(
-        "a row that was swallowed is taken for kept",
-        f"{INTERNAL}/_is_kept.sql",
-        {") IS TRUE": ") IS NOT FALSE"},
-        (("border/test_trigger_that_swallows_or_moves_the_row.py::test_an_insert_that_is_not_kept"),),
     ),
     Mutant(
         "a row that a trigger has put into a child table is taken for another's",
@@ -105,8 +63,8 @@ MUTANTS = [
     ),
     OfBudgets(
         "a batch is granted whose rows a trigger has changed",
-        f"{INTERNAL}/_write_holds.sql",
-        {("WHERE w.created_at = p_decision.decided_at AND w.cost = (w.metadata ->> 'requested_cost')::numeric;"): ";"},
+        f"{INTERNAL}/_admit_all.sql",
+        {"WHERE h.created_at = p_now AND h.cost = (h.metadata ->> 'requested_cost')::numeric;": ";"},
         (f"{NOT_KEPT}::test_a_batch_is_kept_or_not_done",),
     ),
     OfBudgets(
@@ -117,36 +75,22 @@ MUTANTS = [
     ),
     Mutant(
         "7 and 7.0 are two members",
-        f"{INTERNAL}/_member_text.sql",
-        {"trim_scale(p_value::numeric)::text": "p_value #>> '{}'"},
+        f"{INTERNAL}/_member.sql",
+        {"trim_scale((p_request -> p_dimension)::numeric)::text": "p_request ->> p_dimension"},
         (f"{NUMBERS}::test_whose_it_is",),
     ),
     OfBudgets(
         "what an update moved is added up by jsonb's equality",
         f"{INTERNAL}/_post.sql",
         {
-            ("            FROM (\n                SELECT n.service_name"): (
-                "            FROM (SELECT u.service_name, u."
-                "metadata, u.created_at, sum(u.cost) AS cost "
-                "FROM (\n"
-                "                SELECT n.service_name"
-            ),
-            ("n.service_name, n.metadata, n.created_at, n.cost FROM new_rows AS n\n                UNION"): (
-                "n.service_name, budget._requested(n.metadata) "
-                "AS metadata, n.created_at, n.cost FROM new_rows "
-                "AS n\n"
-                "                UNION"
-            ),
-            "SELECT o.service_name, o.metadata,": ("SELECT o.service_name, budget._requested(o.metadata),"),
-            "-o.cost FROM old_rows AS o\n            ) AS c": (
-                "-o.cost FROM old_rows AS o\n            ) AS u GROUP BY u.service_name, u.metadata, u.created_at) AS c"
-            ),
+            "budget._request(n.metadata)::text AS request": "budget._request(n.metadata) AS request",
+            "budget._request(o.metadata)::text,": "budget._request(o.metadata),",
         },
         (f"{NUMBERS}::test_a_batch_leaves_no_balance_that_is_not_the_sum_of_its_rows",),
     ),
     Mutant(
         "every finite instant has a day",
-        f"{INTERNAL}/_day.sql",
+        f"{INTERNAL}/_window.sql",
         {"budget._has_day(p_at) IS NOT TRUE": "NOT isfinite(p_at)"},
         (f"{ODD}::test_no_reader_is_stopped",),
     ),
@@ -158,20 +102,20 @@ MUTANTS = [
     ),
     OfBudgets(
         "a hold at no time is taken out of a total when it lapses",
-        f"{INTERNAL}/_holds_expiring.sql",
+        f"{INTERNAL}/_lapsed.sql",
         {"        AND isfinite(l.created_at) -- else it is in no balance\n": ""},
         (f"{ODD}::test_a_total_has_no_more_room_for_a_hold_that_was_never_in_it",),
     ),
     Mutant(
         "a hold at no time frees room by lapsing",
-        f"{INTERNAL}/_refusal.sql",
+        f"{INTERNAL}/_freed.sql",
         {"            AND isfinite(l.created_at)\n": ""},
         (f"{ODD}::test_a_hold_at_no_time_frees_nothing_by_lapsing",),
     ),
     Mutant(
         "who extends after the day is told to wait for its end",
-        f"{INTERNAL}/_refusal.sql",
-        {"IF v_verdict.resets_at > p_decision.decided_at THEN": "IF true THEN"},
+        f"{INTERNAL}/_headroom.sql",
+        {"CASE WHEN v_verdict.resets_at > p_now THEN v_verdict.resets_at END": "v_verdict.resets_at"},
         ("border/test_retry_at_of_a_window_that_has_ended.py::test_exhausted",),
     ),
     OfBudgets(
@@ -182,35 +126,32 @@ MUTANTS = [
     ),
     Mutant(
         "the parts of a subject are joined by a word that may stand in them",
-        f"{INTERNAL}/_escalation_id.sql",
+        f"{INTERNAL}/_escalate_once.sql",
         {"p_work_order_id, p_subject)::text": "p_work_order_id, array_to_string(p_subject, ', '))::text"},
         (f"{ALERTS}::test_refusals_are_told_apart",),
     ),
     Mutant(
         "a refusal is told once, whoever is the member",
         f"{INTERNAL}/_escalate_refusal.sql",
-        {"ARRAY[v_who, p_verdict.member]": "ARRAY[v_who]"},
+        {"ARRAY[v_who, v_member]": "ARRAY[v_who]"},
         (f"{ALERTS}::test_refusals_are_told_apart",),
     ),
     Mutant(
         "the first refusal of a budget is not told after a thousand of others",
-        f"{INTERNAL}/_escalation_id.sql",
-        {"left(md5(p_budget), 8)": "left(md5(''), 8)"},
+        f"{INTERNAL}/_escalate_once.sql",
+        {"v_of_window || left(md5(p_budget), 8)": "v_of_window || left(md5(''), 8)"},
         (f"{ALERTS}::test_the_first_refusal_of_each_budget_is_told_also_after_a_thousand",),
     ),
     OfBudgets(
         "a threshold is told every day",
-        f"{INTERNAL}/_escalate_thresholds.sql",
-        {
-            ("coalesce(budget._iso(v_reached.starts_at), 'ever')"): "budget._iso(date_trunc('day', p_now, 'UTC'))",
-            "coalesce(budget._iso(p.starts_at), 'ever')": "budget._iso(date_trunc('day', p_now, 'UTC'))",
-        },
+        f"{INTERNAL}/_escalate_balance.sql",
+        {"coalesce(budget._iso(p_match.starts_at), 'ever')": "budget._iso(date_trunc('day', budget._now(), 'UTC'))"},
         (f"{ALERTS}::test_a_threshold_is_told_once_a_window",),
     ),
     OfBudgets(
         "one statement tells of all members",
-        f"{INTERNAL}/_escalate_thresholds.sql",
-        {"        LIMIT c_most\n": ""},
+        f"{INTERNAL}/_post.sql",
+        {" AND v_told < c_most": ""},
         (f"{ALERTS}::test_one_statement_tells_of_a_hundred_members",),
     ),
 ]

@@ -47,7 +47,7 @@ def test_what_the_dba_granted_stays(hosted: Connection) -> None:
             """GRANT USAGE ON SCHEMA budget TO "Web User";
                GRANT SELECT ON budget.daily_spend, public.escalations TO "Web User";
                GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb), budget._reading(),
-                   budget._day(timestamptz, text) TO "Web User";
+                   budget._window(timestamptz, text) TO "Web User";
                GRANT EXECUTE ON FUNCTION public.check_and_reserve_budget(numeric, text, jsonb) TO authenticated;"""
         )
         run_again(hosted)
@@ -65,11 +65,11 @@ def test_a_grant_to_anon_or_on_an_internal_function_does_not(hosted: Connection)
     with hosted.transaction(force_rollback=True):
         hosted.execute(
             """GRANT EXECUTE ON FUNCTION budget.check(numeric, text, jsonb) TO anon;
-               GRANT EXECUTE ON FUNCTION budget._policy_in_force() TO "Web User";"""
+               GRANT EXECUTE ON FUNCTION budget._read_config() TO "Web User";"""
         )
         run_again(hosted)
         function_privs_are(hosted, "budget.check(numeric, text, jsonb)", "anon", [])
-        function_privs_are(hosted, "budget._policy_in_force()", "Web User", [])
+        function_privs_are(hosted, "budget._read_config()", "Web User", [])
 
 
 def test_adoption_keeps_who_could_call_and_write_but_never_web_users(

@@ -22,8 +22,8 @@ Grid = dict[str, dict[str, str]]
 
 ATTEMPTS = {
     **{f"call {function}": statement for function, statement in CALLS.items()},
-    **by_series(core={}, budgets={"call budget._all_standings": "SELECT * FROM budget._all_standings()"}),
-    "call budget._broken_balances": "SELECT * FROM budget._broken_balances()",
+    **by_series(core={}, budgets={"call budget._budget_standing": "SELECT * FROM budget._budget_standing()"}),
+    "call budget._drift": "SELECT * FROM budget._drift()",
     "call budget._escalated": "SELECT * FROM budget._escalated()",
     "call budget._reading": "SELECT * FROM budget._reading()",
     **{f"read {view}": f"SELECT * FROM {view}" for view in VIEWS},

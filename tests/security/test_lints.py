@@ -16,15 +16,9 @@ OURS = """(
     OR p.oid = 'public.check_and_reserve_budget(numeric, text, jsonb)'::regprocedure
 )"""
 INTERNAL = "starts_with(p.proname, '_')"
-# One expression without settings of its own, which PostgreSQL puts in the place of the call.
-INLINED = """(
-    p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'sql')
-    AND p.proconfig IS NULL
-    AND NOT p.prosecdef
-)"""
 # What the views call runs with the reader's rights.
 CALLED_BY_VIEWS = sorted(
-    ["_broken_balances", "_day", "_escalated", "_reading", *by_series(core=[], budgets=["_all_standings"])]
+    ["_drift", "_escalated", "_reading", "_window", *by_series(core=[], budgets=["_budget_standing"])]
 )
 OF_VIEWS = f"p.proname IN ({', '.join(map(repr, CALLED_BY_VIEWS))})"
 TABLES = """(c.relkind = 'r' AND c.relnamespace = 'budget'::regnamespace OR c.oid IN (
@@ -44,26 +38,10 @@ class Lint:
 
 LINTS = [
     Lint(
-        "every function pins its search_path, to nothing that others can create in; what is inlined has its caller's",
+        "every function pins its search_path, to nothing that others can create in",
         f"""SELECT p.oid::regprocedure FROM pg_proc AS p
-             WHERE {OURS} AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{{}}'))
-               AND NOT ({INTERNAL} AND {INLINED})""",
-        "ALTER FUNCTION budget._begin_write() RESET search_path",
-    ),
-    Lint(
-        "what is inlined is for functions of its owner alone, which pin their search_path",
-        f"""SELECT p.oid::regprocedure, a.grantee
-              FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-             WHERE {OURS} AND {INLINED} AND a.grantee <> p.proowner""",
-        "GRANT EXECUTE ON FUNCTION budget._requested(jsonb) TO budget_reader",
-    ),
-    Lint(
-        "what is inlined stands in no view, trigger, constraint, default, index or policy: those have a session's path",
-        f"""SELECT p.oid::regprocedure, pg_describe_object(d.classid, d.objid, d.objsubid)
-              FROM pg_proc AS p
-              JOIN pg_depend AS d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-             WHERE {OURS} AND {INLINED} AND d.classid <> 'pg_proc'::regclass""",
-        "CREATE VIEW budget.clock WITH (security_barrier) AS SELECT budget._requested('{}')",
+             WHERE {OURS} AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{{}}'))""",
+        "ALTER FUNCTION budget._money(numeric, text) RESET search_path",
     ),
     Lint(
         "every public function, and of the internal ones triggers and what views call, is SECURITY DEFINER",
@@ -76,15 +54,14 @@ LINTS = [
         "a SECURITY DEFINER function that reads tables makes hidden rows an error",
         f"""SELECT p.oid::regprocedure FROM pg_proc AS p
              WHERE {OURS} AND p.prosecdef AND p.provolatile <> 'i' AND p.prorettype <> 'trigger'::regtype
-               AND p.proname <> '_day' AND NOT 'row_security=off' = ANY (p.proconfig)""",
+               AND p.proname <> '_window' AND NOT 'row_security=off' = ANY (p.proconfig)""",
         "ALTER FUNCTION budget.reserve(numeric, text, jsonb, uuid, interval) RESET row_security",
     ),
     Lint(
-        "AT TIME ZONE is used under a pinned TimeZone alone, but to ask whether there is such a zone",
+        "AT TIME ZONE is used under a pinned TimeZone alone",
         f"""SELECT p.oid::regprocedure FROM pg_proc AS p
-             WHERE {OURS} AND p.prosrc ~* 'AT TIME ZONE (?!p_zone IS NOT NULL)'
-               AND NOT 'TimeZone=UTC' = ANY (coalesce(p.proconfig, '{{}}'))""",
-        "ALTER FUNCTION budget._day(timestamptz, text) RESET timezone",
+             WHERE {OURS} AND p.prosrc ILIKE '%AT TIME ZONE%' AND NOT 'TimeZone=UTC' = ANY (p.proconfig)""",
+        "ALTER FUNCTION budget._window(timestamptz, text) RESET timezone",
     ),
     Lint(
         "no function is executable by PUBLIC, nor by the roles of a platform's web users",
@@ -99,7 +76,7 @@ LINTS = [
               FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
              WHERE {OURS} AND {INTERNAL} AND a.grantee <> p.proowner
                AND NOT ({OF_VIEWS} AND p.provolatile = 's' AND a.grantee = 'budget_reader'::regrole)""",
-        "GRANT EXECUTE ON FUNCTION budget._policy_in_force() TO budget_caller",
+        "GRANT EXECUTE ON FUNCTION budget._read_config() TO budget_caller",
     ),
     Lint(
         "no table or view is open to PUBLIC, nor to the roles of a platform's web users",

@@ -168,7 +168,7 @@ def test_no_zone_that_the_limits_may_name_means_another_in_some_session(owner: C
     """`timezone_abbreviations` gives a few names of pg_timezone_names, such as EST, another meaning."""
     zones = owner.execute(
         """SELECT z.name,
-                  (budget._parse_policy(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
+                  (budget._parse_config(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
              FROM pg_timezone_names AS z"""
     ).fetchall()
     accepted = [name for name, error in zones if error is None]
@@ -177,7 +177,7 @@ def test_no_zone_that_the_limits_may_name_means_another_in_some_session(owner: C
     for abbreviations in ("Default", "Australia", "India"):
         with owner.transaction(force_rollback=True):
             owner.execute(f"SET LOCAL timezone_abbreviations = '{abbreviations}'".encode())
-            days = owner.execute("SELECT n, budget._day(%s, n) FROM unnest(%s::text[]) AS n", [NOON, accepted])
+            days = owner.execute("SELECT n, budget._window(%s, n) FROM unnest(%s::text[]) AS n", [NOON, accepted])
             meanings.append(days.fetchall())
     assert meanings[0] == meanings[1] == meanings[2]
 
@@ -195,8 +195,6 @@ def planted(schema: str) -> str:
         "char_length": ("text", "integer", "1"),
         "scale": ("numeric", "integer", "0"),
         "pg_advisory_xact_lock": ("bigint", "void", "NULL::void"),
-        "pg_advisory_xact_lock_shared": ("bigint", "void", "NULL::void"),
-        "hashtextextended": ("text, bigint", "bigint", "0"),
     }
     functions = [
         f"CREATE FUNCTION {schema}.{name}({arguments}) RETURNS {result} LANGUAGE sql AS $$SELECT {lie}$$"

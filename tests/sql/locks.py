@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.series import by_series
 
 ADVISORY_KEY = 8099550711184319860  # "pgbudget" in ASCII
-DAYS_KEY = -618390804010117761  # hashtextextended('daily *', 0): the balance of the day
 
 LOCKS = """
     SELECT l.mode, (l.classid::bigint << 32) | l.objid::bigint
@@ -30,17 +29,13 @@ ALL_MODES = [
 Held = dict[str, list[tuple[str, int | None]]]
 
 # With budgets, decisions wait for each other at their balances alone, whichever variant is called.
-_OF_THE_BALANCE: list[tuple[str, int | None]] = [
-    ("RowExclusiveLock", None),
-    ("ShareLock", ADVISORY_KEY),
-    ("ExclusiveLock", DAYS_KEY),
-]
+_BESIDE_THE_BALANCE: list[tuple[str, int | None]] = [("RowExclusiveLock", None), ("ShareLock", ADVISORY_KEY)]
 HELD: Held = by_series(
     core={
         "reserve": [("ShareRowExclusiveLock", None), ("RowExclusiveLock", None)],
         "reserve_advisory": [("RowExclusiveLock", None), ("ExclusiveLock", ADVISORY_KEY)],
     },
-    budgets={"reserve": _OF_THE_BALANCE, "reserve_advisory": _OF_THE_BALANCE},
+    budgets={"reserve": _BESIDE_THE_BALANCE, "reserve_advisory": _BESIDE_THE_BALANCE},
 )
 OTHERS_GO_ON = by_series(
     core={"reserve": READERS, "reserve_advisory": READERS | WRITERS},

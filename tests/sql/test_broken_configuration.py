@@ -160,7 +160,7 @@ def test_every_zone_of_the_server_can_be_used(tx: Connection) -> None:
         """SELECT z.name
              FROM pg_timezone_names AS z
             WHERE z.name !~ '^(posix|right)/' AND z.name NOT IN ('localtime', 'posixrules')
-              AND (budget._parse_policy(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
+              AND (budget._parse_config(jsonb_build_object('emergency_kill', 1, 'timezone', z.name)::text)).error
                   IS NOT NULL""",
         [("CET",), ("EET",), ("EST",), ("MET",), ("WET",)],
     )

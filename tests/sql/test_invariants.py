@@ -83,4 +83,4 @@ def test_a_row_without_a_creation_time_is_named(tx: Connection) -> None:
     with tx.transaction(force_rollback=True):
         tx.execute("ALTER TABLE public.cost_tracking DROP CONSTRAINT budget_created_at_present")
         tx.execute("UPDATE public.cost_tracking SET created_at = NULL")
-        bag_eq(tx, INVARIANTS, [("every row has a creation time", row_id)])
+        bag_eq(tx, INVARIANTS, [("every row has a creation time", row_id), *BALANCES])

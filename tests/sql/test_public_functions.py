@@ -190,16 +190,11 @@ def test_no_other_function_is_public_and_none_has_overloads(tx: Connection) -> N
 
 
 def test_every_function_pins_its_search_path_and_is_kept_from_public(tx: Connection) -> None:
-    """But for internal ones that are one expression: PostgreSQL puts it into the function that calls them."""
     is_empty(
         tx,
-        rf"""SELECT oid::regprocedure::text FROM {OURS}
-              WHERE ('{SEARCH_PATH}' = ANY (proconfig)) IS NOT TRUE
-                AND NOT (
-                    proname LIKE '\_%' AND proconfig IS NULL AND NOT prosecdef
-                    AND prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'sql')
-                )
-                 OR has_function_privilege('public', oid, 'EXECUTE')""",
+        f"""SELECT oid::regprocedure::text FROM {OURS}
+             WHERE ('{SEARCH_PATH}' = ANY (proconfig)) IS NOT TRUE
+                OR has_function_privilege('public', oid, 'EXECUTE')""",
     )
 
 
@@ -209,7 +204,7 @@ def test_no_function_notifies(tx: Connection) -> None:
 
 
 VERDICT = (
-    "can_proceed boolean, current_total numeric, reservation_id uuid, reason text, budget text, member text, "
+    "can_proceed boolean, current_total numeric, reservation_id uuid, reason text, budget text, "
     "limit_amount numeric, remaining numeric, resets_at timestamp with time zone, "
     "retry_at timestamp with time zone, expires_at timestamp with time zone"
 )

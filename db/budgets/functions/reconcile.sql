@@ -8,20 +8,22 @@ SET row_security = off
 AS $function$
 DECLARE
     v_lock_timeout text := budget._begin_decision();
-    v_policy budget._policy;
+    v_config budget._config;
 BEGIN
     PERFORM budget._lock_ledger();
-    v_policy := budget._policy_in_force(); -- nobody changes the zone from here on
+    v_config := budget._read_config(); -- nobody changes the zone from here on
     FOR budget, member, starts_at, balance, ledger IN SELECT d.* FROM budget._drift() AS d LOOP
         DELETE FROM budget.balances AS o
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
         DELETE FROM budget.postings AS o
         WHERE o.budget = reconcile.budget AND o.member = reconcile.member AND o.starts_at = reconcile.starts_at;
-        INSERT INTO budget.balances (budget, member, starts_at, ends_at, slot, amount, room)
-        SELECT b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), s.slot, s.amount, s.room
+        PERFORM budget._insert_balance(
+            b.name, reconcile.member, reconcile.starts_at, coalesce(w.ends_at, 'infinity'), b.slots, reconcile.ledger
+        )
         FROM budget.budgets AS b
-        CROSS JOIN LATERAL budget._window(b.period, reconcile.starts_at, coalesce(b.timezone, v_policy.timezone)) AS w
-        CROSS JOIN LATERAL budget._slots_of(b.slots, reconcile.ledger) AS s
+        CROSS JOIN LATERAL budget._period(
+            b.period, reconcile.starts_at, coalesce(b.timezone, v_config.timezone)
+        ) AS w
         WHERE b.name = reconcile.budget;
         starts_at := nullif(reconcile.starts_at, '-infinity'); -- no client has a value for it
         RETURN NEXT;

@@ -20,6 +20,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
+    v_config budget._config;
     v_limit numeric := CASE WHEN p_name IS DISTINCT FROM 'daily' THEN budget._money(p_limit, 'p_limit') END;
     v_extra numeric := CASE WHEN p_extra IS NOT NULL THEN budget._money(p_extra, 'p_extra') END;
     v_lock_timeout text;
@@ -58,7 +59,7 @@ BEGIN
 
     v_lock_timeout := budget._begin_decision();
     PERFORM budget._lock_ledger();
-    PERFORM budget._require_policy(budget._policy_in_force()); -- nobody changes the zone from here on
+    v_config := budget._require_config(); -- nobody changes the zone from here on
     SELECT to_jsonb(b) INTO v_old FROM budget.budgets AS b WHERE b.name = p_name;
     INSERT INTO budget.budgets AS b (
         name, dimension, member, period, limit_amount, timezone, soft_limits, enforcement, is_active, slots, extra,
@@ -91,7 +92,7 @@ BEGIN
         extra = excluded.extra,
         extra_until = excluded.extra_until;
     PERFORM budget._touch();
-    PERFORM budget._rebuild(p_name);
+    PERFORM budget._rebuild(v_config, p_name);
     SELECT b.* INTO v_budget FROM budget.budgets AS b WHERE b.name = p_name;
     PERFORM budget._note_change(
         'budget_changed', format('Budget %s was set.', p_name), v_old::text, to_jsonb(v_budget)::text

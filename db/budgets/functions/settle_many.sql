@@ -13,16 +13,16 @@ DECLARE
     v_lock_timeout text := budget._begin_write();
     v_open integer[] := budget._lock_holds(v_asked.ids, v_asked.amounts);
     v_now timestamptz := budget._now();
-    v_policy budget._policy := budget._policy_in_force();
+    v_config budget._config := budget._read_config();
     v_booked record;
     v_count integer := 0;
     v_asked_row public.cost_tracking;
 BEGIN
     FOR v_booked IN
         UPDATE public.cost_tracking AS l
-        SET cost = s.amount, metadata = l.metadata || budget._settlement(v_policy, t.total, s.metadata)
-        FROM unnest(v_asked.ids, v_asked.requests) WITH ORDINALITY AS s (id, service_name, metadata, created_at, amount, n)
-        LEFT JOIN budget._totals_after(v_policy, v_asked.ids, v_asked.amounts, v_open, v_now) AS t ON s.n = t.n
+        SET cost = s.amount, metadata = l.metadata || budget._settlement(v_config, t.total, s.metadata)
+        FROM unnest(v_asked.ids, v_asked.postings) WITH ORDINALITY AS s (id, service_name, metadata, created_at, amount, n)
+        LEFT JOIN budget._totals_after(v_config, v_asked.ids, v_asked.amounts, v_open, v_now) AS t ON s.n = t.n
         WHERE l.id = s.id AND s.n = ANY (v_open)
         RETURNING l AS hold, s.id, s.amount, t.total
     LOOP
@@ -34,7 +34,7 @@ BEGIN
         v_asked_row.expires_at := NULL;
         PERFORM budget._require_kept(v_asked_row, v_booked.hold);
         CONTINUE WHEN v_booked.total IS NULL;
-        PERFORM budget._escalate_spend(v_policy, v_booked.total, v_booked.hold);
+        PERFORM budget._escalate_spend(v_config, v_booked.total, v_booked.hold);
     END LOOP;
     IF v_count < cardinality(v_open) THEN
         SELECT l.*

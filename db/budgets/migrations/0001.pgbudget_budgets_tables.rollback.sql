@@ -22,6 +22,8 @@ END
 $do$;
 -- end guard
 
+DROP TYPE IF EXISTS budget._match;
+
 DROP TABLE IF EXISTS budget.postings;
 
 DROP TABLE IF EXISTS budget.balances;

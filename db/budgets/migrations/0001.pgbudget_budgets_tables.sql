@@ -1,4 +1,4 @@
--- depends: 0008.pgbudget_expiry_index
+-- depends: 0007.pgbudget_open_holds
 -- Many budgets and their balances. Nothing uses them yet.
 
 SET search_path = pg_catalog, pg_temp;
@@ -114,6 +114,28 @@ ALTER TABLE budget.postings REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE budget.postings IS
 'What was written to the ledger and is not folded into its balance yet. A trigger on the ledger appends.';
+
+DO $do$
+BEGIN
+    IF to_regtype('budget._match') IS NULL THEN
+        CREATE TYPE budget._match AS (
+            budget text,
+            dimension text,
+            member text,
+            starts_at timestamptz,
+            ends_at timestamptz,
+            limit_amount numeric,
+            enforcement text,
+            slots integer,
+            slot integer,
+            amount numeric
+        );
+    END IF;
+END
+$do$;
+
+COMMENT ON TYPE budget._match IS
+'A balance that postings belong to: its budget, window, limit in force, the slot of this session, and their amount.';
 
 INSERT INTO budget.budgets (name, dimension, member, period)
 VALUES ('daily', '*', '*', 'day')

@@ -14,7 +14,7 @@ SELECT
     s.is_active,
     s.raised_by,
     s.raised_until
-FROM budget._all_standings() AS s;
+FROM budget._budget_standing() AS s;
 
 REVOKE ALL ON budget.budget_status FROM PUBLIC;
 GRANT SELECT ON budget.budget_status TO budget_reader;

@@ -10,15 +10,15 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
-DECLARE
-    v_amount numeric := budget._money(p_estimated_cost, 'p_estimated_cost');
-    v_service_name text := budget._service_name(p_service_name);
-    v_decision budget._decision := budget._standings(
-        ARRAY[ROW(v_service_name, budget._metadata(p_metadata), NULL, v_amount)::budget._request], NULL
-    );
 BEGIN
-    v_decision.policy := budget._require_policy(v_decision.policy);
-    RETURN NEXT budget._verdict(v_decision, v_amount, v_service_name, NULL);
+    RETURN NEXT budget._decide(
+        budget._require_config(),
+        budget._money(p_estimated_cost, 'p_estimated_cost'),
+        budget._service_name(p_service_name),
+        budget._metadata(p_metadata),
+        budget._now(),
+        NULL
+    );
 END
 $function$;
 

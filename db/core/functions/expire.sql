@@ -10,7 +10,7 @@ DECLARE
     v_lock_timeout text;
     v_now timestamptz;
     -- Without it nothing says whether lapsing frees the money or spends it.
-    v_keep boolean := (budget._require_policy(budget._policy_in_force())).on_expiry = 'keep';
+    v_keep boolean := (budget._require_config()).on_expiry = 'keep';
     v_marked record;
     v_asked public.cost_tracking;
 BEGIN

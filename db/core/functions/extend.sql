@@ -13,39 +13,41 @@ AS $function$
 DECLARE
     v_estimate numeric := CASE WHEN p_new_estimate IS NOT NULL THEN budget._money(p_new_estimate, 'p_new_estimate') END;
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
-    v_lock_timeout text := budget._begin_decision();
-    -- The own row first, then the decision lock: the one order that every function keeps.
-    v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
-    v_decision budget._decision;
-    v_policy budget._policy;
-    v_day budget._standing;
+    v_lock_timeout text;
+    v_row public.cost_tracking;
+    v_decision record;
     v_now timestamptz;
+    v_config budget._config;
     v_verdict budget.verdict;
     v_asked public.cost_tracking;
     v_extended public.cost_tracking;
 BEGIN
+    v_lock_timeout := budget._begin_decision();
+    -- The own row first, then the decision lock: the one order that every function keeps.
+    v_row := budget._lock_hold(p_reservation_id);
     v_estimate := coalesce(v_estimate, v_row.cost);
-    v_decision := budget._standings(
+    v_decision := budget._serialise(
+        'advisory',
         ARRAY[
             ROW(
-                v_row.service_name, budget._requested(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
-            )::budget._request
-        ],
-        'advisory'
+                v_row.service_name, budget._request(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
+            )::budget._posting
+        ]
     );
-    v_policy := budget._require_policy(v_decision.policy);
     v_now := v_decision.decided_at;
-    v_day := v_decision.standings[1];
+    v_config := v_decision.config;
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
     END IF;
 
-    v_verdict := budget._verdict(v_decision, v_estimate, v_row.service_name, v_row);
+    v_verdict := budget._decide(
+        v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
+    );
     IF v_verdict.can_proceed THEN
         v_asked := v_row;
         v_asked.cost := v_estimate;
         IF v_ttl IS NOT NULL OR v_row.expires_at <= v_now THEN
-            v_asked.expires_at := v_now + coalesce(v_ttl, v_policy.reservation_ttl);
+            v_asked.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
         END IF;
         IF (v_asked.cost, v_asked.expires_at) <> (v_row.cost, v_row.expires_at) THEN
             v_asked.metadata := '{"type": "reservation"}';
@@ -57,14 +59,20 @@ BEGIN
         END IF;
         v_verdict.reservation_id := v_row.id;
         v_verdict.expires_at := v_asked.expires_at;
-        v_day.total := v_day.total - budget._counted(v_policy, v_now, v_row) + v_estimate;
+        PERFORM budget._escalate_caps(
+            v_config,
+            v_verdict.current_total - budget._counted(v_config, v_now, v_row) + v_estimate,
+            v_row.created_at
+        );
     ELSE
-        PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, v_row.service_name, NULL);
+        PERFORM budget._escalate_caps(
+            v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_row.created_at
+        );
+        PERFORM budget._escalate_refusal(
+            v_config, v_verdict, v_estimate, v_row.service_name, budget._request(v_row.metadata), v_row.created_at, NULL
+        );
     END IF;
-    IF budget._reaches_cap(v_policy, v_day.total) THEN
-        PERFORM budget._escalate_caps(v_policy, v_day.total, v_day.starts_at);
-    END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT v_verdict;
 END
 $function$;

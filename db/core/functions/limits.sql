@@ -15,15 +15,15 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_policy budget._policy := budget._require_policy(budget._policy_in_force());
+    v_config budget._config := budget._require_config();
 BEGIN
-    daily_soft_cap := v_policy.daily_soft_cap;
-    daily_hard_cap := v_policy.daily_hard_cap;
-    emergency_kill := v_policy.emergency_kill;
-    timezone := v_policy.timezone;
-    reservation_ttl := v_policy.reservation_ttl;
-    on_expiry := v_policy.on_expiry;
-    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_policy.exempt_services));
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    timezone := v_config.timezone;
+    reservation_ttl := v_config.reservation_ttl;
+    on_expiry := v_config.on_expiry;
+    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_config.exempt_services));
     RETURN NEXT;
 END
 $function$;

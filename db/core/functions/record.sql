@@ -17,7 +17,7 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_id uuid := coalesce(p_id, gen_random_uuid());
     v_lock_timeout text := budget._begin_write();
-    v_policy budget._policy;
+    v_config budget._config;
     v_now timestamptz;
     v_total numeric;
     v_asked public.cost_tracking;
@@ -30,10 +30,8 @@ BEGIN
         PERFORM FROM public.cost_tracking AS l WHERE l.id = p_id FOR KEY SHARE;
     END IF;
     v_now := budget._now();
-    v_policy := budget._policy_in_force();
-    IF v_actual > 0 AND v_policy.error IS NULL THEN
-        v_total := budget._total_after(v_service_name, v_metadata, v_now, v_actual);
-    END IF;
+    v_config := budget._read_config();
+    v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
     v_asked.id := v_id;
     v_asked.service_name := v_service_name;
     v_asked.cost := v_actual;
@@ -41,7 +39,7 @@ BEGIN
         'type', 'actual',
         'original_metadata', v_metadata,
         'recorded_at', budget._iso(v_now),
-        'over_limit', budget._over_limit(v_policy, v_total)
+        'over_limit', budget._over_limit(v_config, v_total)
     );
     v_asked.created_at := v_now;
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
@@ -51,13 +49,11 @@ BEGIN
 
     IF FOUND OR NOT budget._is_taken(v_id) THEN
         PERFORM budget._require_kept(v_asked, v_row);
-        IF v_total IS NOT NULL THEN
-            PERFORM budget._escalate_spend(v_policy, v_total, v_row);
-        END IF;
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
     ELSE
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
     END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     IF v_row.id IS NULL THEN
         -- The row that had the id was deleted in between: it is free again.
         RETURN QUERY SELECT r.* FROM budget.record(v_actual, v_service_name, v_metadata, v_id) AS r;

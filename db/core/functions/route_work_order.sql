@@ -20,10 +20,9 @@ DECLARE
     v_hard_stop boolean;
     v_estimate numeric;
     v_verdict budget.verdict;
-    v_policy budget._policy;
+    v_config budget._config;
     v_status text;
-    v_decision budget._decision;
-    v_routing jsonb;
+    v_decision jsonb;
 BEGIN
     IF p_approved_by_director IS NOT TRUE THEN
         RETURN budget._routing_refused('Work Order must be approved by Director before routing');
@@ -37,8 +36,7 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
     -- All of the room: it is given back in part before it is asked for.
-    v_decision := budget._standings(ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._request], 'advisory');
-    v_policy := budget._require_policy(v_decision.policy);
+    PERFORM budget._serialise('advisory', ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._posting]);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );
@@ -46,13 +44,16 @@ BEGIN
         'advisory', v_estimate, c_service_name, c_metadata, NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
-        v_status := budget._routing_status(v_policy, v_verdict.current_total);
+        v_config := budget._require_config();
+        v_status := budget._budget_status(v_config, v_verdict.current_total);
         IF v_status = 'emergency_kill' THEN
             -- Only a service that no limit refuses gets here, and routing stops at the kill all the same.
             PERFORM budget.cancel(v_verdict.reservation_id, 'emergency kill');
             v_verdict.can_proceed := false;
             v_verdict.reason := 'exhausted';
-            PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, c_service_name, p_work_order_id);
+            PERFORM budget._escalate_refusal(
+                v_config, v_verdict, v_estimate, c_service_name, c_metadata, budget._now(), p_work_order_id
+            );
         END IF;
     END IF;
     IF NOT v_verdict.can_proceed THEN
@@ -60,16 +61,16 @@ BEGIN
         RETURN budget._routing_refused('Daily budget limit exceeded');
     END IF;
 
-    v_routing := budget._routing_decision(p_complexity_score, v_hard_stop, v_status, v_verdict);
+    v_decision := budget._routing_decision(p_complexity_score, v_hard_stop, v_status, v_verdict);
     UPDATE public.work_orders AS w
     SET
         metadata = coalesce(w.metadata, '{}') || jsonb_build_object(
-            'manager_routing', v_routing || jsonb_build_object('routed_at', budget._iso(budget._now()))
+            'manager_routing', v_decision || jsonb_build_object('routed_at', budget._iso(budget._now()))
         ),
         updated_at = budget._now()
     WHERE w.id = p_work_order_id;
     PERFORM budget._end_write(v_lock_timeout);
-    RETURN jsonb_build_object('success', true, 'routing_decision', v_routing);
+    RETURN jsonb_build_object('success', true, 'routing_decision', v_decision);
 END
 $function$;
 

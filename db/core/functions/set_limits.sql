@@ -21,13 +21,12 @@ DECLARE
     v_new jsonb;
     v_error text;
 BEGIN
-    -- Two changes at once must not each lose the other's keys: the later one waits here, whether the row is there or
-    -- not.
+    -- Two changes at once must not each lose the other's keys: the later one waits here, whether the row is there or not.
     PERFORM pg_advisory_xact_lock(hashtextextended('pgbudget/budget_limits', 0));
     SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
 
-    v_new := CASE WHEN (budget._policy_in_force()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
-    v_error := (budget._parse_policy(v_new::text)).error;
+    v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
+    v_error := (budget._parse_config(v_new::text)).error;
     IF v_error IS NULL AND v_given ? 'timezone'
         AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
     THEN

@@ -15,45 +15,25 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_lock_timeout text := budget._begin_write();
     v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
-    v_asked public.cost_tracking := v_row;
-    v_policy budget._policy;
-    v_now timestamptz;
-    v_counted numeric;
-    v_settlement jsonb;
+    v_now timestamptz := budget._now();
+    v_config budget._config;
     v_total numeric;
+    v_asked public.cost_tracking := v_row;
 BEGIN
-    IF NOT budget._is_settled(v_row, v_actual) THEN
-        v_policy := budget._policy_in_force();
-        v_now := budget._now();
-        v_counted := budget._counted(v_policy, v_now, v_row);
-        -- The day is summed only where the hold did not count as much.
-        IF v_actual > v_counted AND v_policy.error IS NULL THEN
-            v_total := budget._total_after(
-                v_row.service_name, budget._requested(v_row.metadata), v_row.created_at, v_actual - v_counted
-            );
-        END IF;
+    IF NOT budget._settled(v_row, v_actual) THEN
+        v_config := budget._read_config();
+        v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
         v_asked.cost := v_actual;
         v_asked.metadata := '{"type": "actual"}';
         v_asked.expires_at := NULL;
-        v_settlement := budget._settlement(v_policy, v_total, v_metadata);
-        -- Of a hold that is open all is known here, and the guard lets it by. Else it is for the guard to say when.
-        IF v_row.expires_at > v_now AND NOT budget._has_kept_key(v_metadata) THEN
-            v_settlement := v_settlement || jsonb_build_object('settled_at', budget._iso(v_now));
-        ELSE
-            v_settlement := v_settlement - 'settled_at';
-        END IF;
         UPDATE public.cost_tracking AS l
-        SET cost = v_actual, metadata = l.metadata || v_settlement, expires_at = NULL
+        SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
-        IF NOT budget._is_kept(v_asked, v_row) THEN
-            PERFORM budget._require_kept(v_asked, v_row);
-        END IF;
-        IF v_total IS NOT NULL THEN
-            PERFORM budget._escalate_spend(v_policy, v_total, v_row);
-        END IF;
+        PERFORM budget._require_kept(v_asked, v_row);
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
     END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT budget._outcome(v_row);
 END
 $function$;

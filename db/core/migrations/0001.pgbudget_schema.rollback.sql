@@ -50,13 +50,9 @@ DROP FUNCTION IF EXISTS budget._lock_table(text, text);
 DROP FUNCTION IF EXISTS budget._in_short_tries(text[], text[], text);
 -- end compiled
 
-DROP TYPE IF EXISTS budget._decision;
+DROP TYPE IF EXISTS budget._posting;
 
-DROP TYPE IF EXISTS budget._standing;
-
-DROP TYPE IF EXISTS budget._request;
-
-DROP TYPE IF EXISTS budget._policy;
+DROP TYPE IF EXISTS budget._config;
 
 DROP TYPE IF EXISTS budget.outcome;
 

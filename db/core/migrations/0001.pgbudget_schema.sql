@@ -83,7 +83,6 @@ BEGIN
             reservation_id uuid,
             reason text,
             budget text,
-            member text,
             limit_amount numeric,
             remaining numeric,
             resets_at timestamptz,
@@ -101,8 +100,8 @@ BEGIN
             late boolean
         );
     END IF;
-    IF to_regtype('budget._policy') IS NULL THEN
-        CREATE TYPE budget._policy AS (
+    IF to_regtype('budget._config') IS NULL THEN
+        CREATE TYPE budget._config AS (
             daily_soft_cap numeric,
             daily_hard_cap numeric,
             emergency_kill numeric,
@@ -114,27 +113,8 @@ BEGIN
             error text
         );
     END IF;
-    IF to_regtype('budget._request') IS NULL THEN
-        CREATE TYPE budget._request AS (service_name text, metadata jsonb, created_at timestamptz, amount numeric);
-    END IF;
-    IF to_regtype('budget._standing') IS NULL THEN
-        CREATE TYPE budget._standing AS (
-            budget text,
-            dimension text,
-            member text,
-            starts_at timestamptz,
-            ends_at timestamptz,
-            limit_amount numeric,
-            total numeric,
-            held numeric,
-            blocks boolean,
-            slots integer,
-            slot integer,
-            amount numeric
-        );
-    END IF;
-    IF to_regtype('budget._decision') IS NULL THEN
-        CREATE TYPE budget._decision AS (decided_at timestamptz, policy budget._policy, standings budget._standing[]);
+    IF to_regtype('budget._posting') IS NULL THEN
+        CREATE TYPE budget._posting AS (service_name text, request jsonb, created_at timestamptz, amount numeric);
     END IF;
 END
 $do$;
@@ -143,17 +123,9 @@ COMMENT ON TYPE budget.verdict IS 'The answer to a reservation: may the call go 
 
 COMMENT ON TYPE budget.outcome IS 'What became of a hold, or of spend that had none.';
 
-COMMENT ON TYPE budget._policy IS 'The limits parsed and checked, as one decision reads them.';
+COMMENT ON TYPE budget._config IS 'The limits in force, read once per call.';
 
-COMMENT ON TYPE budget._request IS
-'What a caller asks for. created_at: that of the ledger row that it is about; null for one that is still to be written.';
-
-COMMENT ON TYPE budget._standing IS
-'Where one budget stands for a request: member, window, limit in force, total (settled and held), what of it is held where
-that is known, whether it refuses or only warns, the slot of this session and how many there are, and what is asked of it.';
-
-COMMENT ON TYPE budget._decision IS
-'What a decision goes by, read once under its locks: the instant, the policy, and where each budget stands, the day first.';
+COMMENT ON TYPE budget._posting IS 'What a request, or a ledger row, adds to the budgets that it belongs to.';
 
 -- begin functions/_internal/_in_short_tries.sql
 -- For what changes a live database: strong locks are asked for in short tries, and not for as long as the busiest
@@ -272,17 +244,20 @@ BEGIN
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
-    -- Where the triggers of the series budgets keep balances, budget._standings reads them, and goes on doing so.
+    -- Where the triggers of the series budgets keep balances, decisions read them, and go on doing so.
     PERFORM set_config('pgbudget.in_force', coalesce((
         SELECT
-            format(
-                '%s; COMMENT ON FUNCTION %s IS %L;',
-                pg_get_functiondef(p.oid), p.oid::regprocedure, obj_description(p.oid, 'pg_proc')
+            string_agg(
+                format(
+                    '%s; COMMENT ON FUNCTION %s IS %L;',
+                    pg_get_functiondef(p.oid), p.oid::regprocedure, obj_description(p.oid, 'pg_proc')
+                ),
+                ' '
             )
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND p.proname = '_standings'
+            AND p.proname IN ('_serialise', '_headroom', '_drift')
             AND EXISTS (
                 SELECT
                 FROM pg_trigger AS t

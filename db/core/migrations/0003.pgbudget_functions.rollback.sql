@@ -26,7 +26,7 @@ $do$;
 -- The views go in the same try, and before: whoever read one may have it until he ends his transaction.
 DO $do$
 BEGIN
-    IF to_regproc('budget._reserve') IS NOT NULL THEN
+    IF to_regproc('budget._serialise') IS NOT NULL THEN
         PERFORM budget._in_short_tries(
             ARRAY[
                 'SELECT pg_advisory_xact_lock(8099550711184319860)',
@@ -53,13 +53,13 @@ DROP VIEW IF EXISTS budget.escalations;
 
 DROP FUNCTION IF EXISTS budget._escalated();
 
-DROP FUNCTION IF EXISTS budget._broken_balances();
-
 DROP VIEW IF EXISTS budget.daily_spend;
 
 DROP VIEW IF EXISTS budget.open_holds;
 
 DROP VIEW IF EXISTS budget.status;
+
+DROP FUNCTION IF EXISTS budget._drift();
 
 DROP FUNCTION IF EXISTS budget.version();
 
@@ -113,7 +113,7 @@ DROP FUNCTION IF EXISTS budget._routing_decision(numeric, boolean, text, budget.
 
 DROP FUNCTION IF EXISTS budget._choose_proposer(numeric, boolean, text);
 
-DROP FUNCTION IF EXISTS budget._routing_status(budget._policy, numeric);
+DROP FUNCTION IF EXISTS budget._budget_status(budget._config, numeric);
 
 DROP FUNCTION IF EXISTS budget._active_proposers();
 
@@ -129,21 +129,19 @@ DROP FUNCTION IF EXISTS budget._guard_hold();
 
 DROP FUNCTION IF EXISTS budget._kept_metadata(public.cost_tracking, public.cost_tracking, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._has_kept_key(jsonb);
-
 DROP FUNCTION IF EXISTS budget._recorded(uuid, numeric, text, jsonb);
 
-DROP FUNCTION IF EXISTS budget._escalate_spend(budget._policy, numeric, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._escalate_spend(budget._config, numeric, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._total_after(text, jsonb, timestamptz, numeric);
+DROP FUNCTION IF EXISTS budget._settlement(budget._config, numeric, jsonb);
+
+DROP FUNCTION IF EXISTS budget._over_limit(budget._config, numeric);
+
+DROP FUNCTION IF EXISTS budget._total_after(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
 DROP FUNCTION IF EXISTS budget._outcome(public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._settlement(budget._policy, numeric, jsonb);
-
-DROP FUNCTION IF EXISTS budget._over_limit(budget._policy, numeric);
-
-DROP FUNCTION IF EXISTS budget._is_settled(public.cost_tracking, numeric);
+DROP FUNCTION IF EXISTS budget._settled(public.cost_tracking, numeric);
 
 DROP FUNCTION IF EXISTS budget._forbid(public.cost_tracking, text, text);
 
@@ -151,73 +149,55 @@ DROP FUNCTION IF EXISTS budget._lock_hold(uuid);
 
 DROP FUNCTION IF EXISTS budget._reserve(text, numeric, text, jsonb, uuid, interval, uuid);
 
-DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._decision, budget.verdict, numeric, text, uuid);
+DROP FUNCTION IF EXISTS budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid);
 
-DROP FUNCTION IF EXISTS budget._escalate_caps(budget._policy, numeric, timestamptz);
+DROP FUNCTION IF EXISTS budget._escalate_refusal(budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid);
 
-DROP FUNCTION IF EXISTS budget._reaches_cap(budget._policy, numeric);
+DROP FUNCTION IF EXISTS budget._escalate_caps(budget._config, numeric, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._escalate_once(text, text, text, text[], text, text, jsonb, uuid, text);
 
-DROP FUNCTION IF EXISTS budget._escalation_id(text, text, text, text[], uuid);
-
 DROP FUNCTION IF EXISTS budget._write_escalation(uuid, text, text, text, text, text, jsonb, uuid, text);
 
-DROP FUNCTION IF EXISTS budget._require_taken(public.cost_tracking, public.cost_tracking);
-
-DROP FUNCTION IF EXISTS budget._require_kept(public.cost_tracking, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz);
 
 DROP FUNCTION IF EXISTS budget._is_taken(uuid);
 
-DROP FUNCTION IF EXISTS budget._is_kept(public.cost_tracking, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._require_kept(public.cost_tracking, public.cost_tracking);
 
 DROP FUNCTION IF EXISTS budget._hold_metadata(numeric, jsonb, timestamptz);
 
-DROP FUNCTION IF EXISTS budget._replay(numeric, text, jsonb, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._verdict(budget._decision, numeric, text, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._decide(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._refusal(budget._decision, budget._standing, numeric, numeric, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._standing_verdict(budget._standing, text);
+DROP FUNCTION IF EXISTS budget._freed(numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text);
 
-DROP FUNCTION IF EXISTS budget._standings(budget._request[], text);
-
-DROP FUNCTION IF EXISTS budget._standings_by_ledger(budget._request[], text);
-
-DROP FUNCTION IF EXISTS budget._refuse_wait(text, bigint[]);
-
-DROP FUNCTION IF EXISTS budget._requested(jsonb);
+DROP FUNCTION IF EXISTS budget._request(jsonb);
 
 DROP FUNCTION IF EXISTS budget._member(text, text, jsonb);
 
-DROP FUNCTION IF EXISTS budget._member_text(jsonb);
+DROP FUNCTION IF EXISTS budget._counted(budget._config, timestamptz, public.cost_tracking);
 
-DROP FUNCTION IF EXISTS budget._short_text(text);
-
-DROP FUNCTION IF EXISTS budget._counted(budget._policy, timestamptz, public.cost_tracking);
+DROP FUNCTION IF EXISTS budget._serialise(text, budget._posting[]);
 
 DROP FUNCTION IF EXISTS budget._end_write(text);
 
-DROP FUNCTION IF EXISTS budget._begin_decision();
-
-DROP FUNCTION IF EXISTS budget._refuse_isolation();
-
 DROP FUNCTION IF EXISTS budget._begin_write();
 
-DROP FUNCTION IF EXISTS budget._require_policy(budget._policy);
+DROP FUNCTION IF EXISTS budget._begin_decision();
 
-DROP FUNCTION IF EXISTS budget._refuse_policy(text);
+DROP FUNCTION IF EXISTS budget._require_config();
 
-DROP FUNCTION IF EXISTS budget._policy_in_force();
+DROP FUNCTION IF EXISTS budget._read_config();
 
-DROP FUNCTION IF EXISTS budget._parse_policy(text);
+DROP FUNCTION IF EXISTS budget._parse_config(text);
 
 DROP FUNCTION IF EXISTS budget._zone(text);
 
-DROP FUNCTION IF EXISTS budget._refuse_zone(text);
-
-DROP FUNCTION IF EXISTS budget._day(timestamptz, text);
+DROP FUNCTION IF EXISTS budget._window(timestamptz, text);
 
 DROP FUNCTION IF EXISTS budget._has_day(timestamptz);
 
@@ -225,19 +205,11 @@ DROP FUNCTION IF EXISTS budget._day_start(date, text);
 
 DROP FUNCTION IF EXISTS budget._ttl(interval);
 
-DROP FUNCTION IF EXISTS budget._refuse_ttl(interval);
-
 DROP FUNCTION IF EXISTS budget._metadata(jsonb, text);
-
-DROP FUNCTION IF EXISTS budget._refuse_metadata(jsonb, text);
 
 DROP FUNCTION IF EXISTS budget._service_name(text);
 
-DROP FUNCTION IF EXISTS budget._refuse_service_name(text);
-
 DROP FUNCTION IF EXISTS budget._money(numeric, text);
-
-DROP FUNCTION IF EXISTS budget._rounded_money(numeric, text);
 
 DROP FUNCTION IF EXISTS budget._iso(timestamptz);
 

@@ -14,40 +14,46 @@ $do$;
 -- The one clock. Tests replace this function to move time; production has no other way to do so.
 CREATE OR REPLACE FUNCTION budget._now()
 RETURNS timestamptz
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT clock_timestamp()
+BEGIN
+    RETURN clock_timestamp();
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._now() FROM PUBLIC;
-COMMENT ON FUNCTION budget._now() IS 'The current instant; read it after taking a lock, never before.';
+COMMENT ON FUNCTION budget._now() IS 'The clock that every rule reads.';
 -- end functions/_internal/_now.sql
 
 -- begin functions/_internal/_iso.sql
 -- JSON keeps instants as text, in UTC, so that no caller's TimeZone shows in a stored row. Adding what has passed since
--- 1970 to a timestamp asks no time zone, and so TimeZone need not be pinned as it is in budget._day.
+-- 1970 to a timestamp asks no time zone, and so TimeZone need not be pinned as it is in budget._window.
 CREATE OR REPLACE FUNCTION budget._iso(p_at timestamptz)
 RETURNS text
-LANGUAGE sql
-STABLE
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN isfinite(p_at)
             THEN to_char(
                 timestamp '1970-01-01 00:00:00' + (p_at - timestamptz '1970-01-01 00:00:00+00'),
                 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
             )
-    END
+    END;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._iso(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._iso(timestamptz) IS 'An instant as ISO 8601 text in UTC.';
 -- end functions/_internal/_iso.sql
 
--- begin functions/_internal/_rounded_money.sql
+-- begin functions/_internal/_money.sql
 -- Money is stored with at most 12 decimals, rounded up: a float's tail is harmless, and nothing positive becomes free.
-CREATE OR REPLACE FUNCTION budget._rounded_money(p_amount numeric, p_argument text)
+CREATE OR REPLACE FUNCTION budget._money(p_amount numeric, p_argument text)
 RETURNS numeric
 LANGUAGE plpgsql
 IMMUTABLE
@@ -76,36 +82,22 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._rounded_money(numeric, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._rounded_money(numeric, text) IS
-'An amount that is not stored as it is: rounded up to 12 decimals. Errors: 22023 null, 22003 out of range.';
--- end functions/_internal/_rounded_money.sql
-
--- begin functions/_internal/_money.sql
-CREATE OR REPLACE FUNCTION budget._money(p_amount numeric, p_argument text)
-RETURNS numeric
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE
-        WHEN p_amount >= 0 AND p_amount < 1e15 AND scale(p_amount) <= 12 THEN p_amount
-        ELSE budget._rounded_money(p_amount, p_argument)
-    END
-$function$;
-
 REVOKE ALL ON FUNCTION budget._money(numeric, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._money(numeric, text) IS
 'An amount as it is stored: checked, and rounded up to 12 decimals. Errors: 22023 null, 22003 out of range.';
 -- end functions/_internal/_money.sql
 
--- begin functions/_internal/_refuse_service_name.sql
-CREATE OR REPLACE FUNCTION budget._refuse_service_name(p_service_name text)
+-- begin functions/_internal/_service_name.sql
+CREATE OR REPLACE FUNCTION budget._service_name(p_service_name text)
 RETURNS text
 LANGUAGE plpgsql
 IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    IF char_length(p_service_name) BETWEEN 1 AND 200 THEN
+        RETURN p_service_name;
+    END IF;
     RAISE EXCEPTION 'p_service_name must have 1 to 200 characters'
         USING ERRCODE = '22023',
         DETAIL = CASE
@@ -116,99 +108,60 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._refuse_service_name(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_service_name(text) IS 'Raises 22023, saying what is wrong with the name.';
--- end functions/_internal/_refuse_service_name.sql
-
--- begin functions/_internal/_service_name.sql
-CREATE OR REPLACE FUNCTION budget._service_name(p_service_name text)
-RETURNS text
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE
-        WHEN char_length(p_service_name) BETWEEN 1 AND 200 THEN p_service_name
-        ELSE budget._refuse_service_name(p_service_name)
-    END
-$function$;
-
 REVOKE ALL ON FUNCTION budget._service_name(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._service_name(text) IS 'A checked service name. Errors: 22023.';
 -- end functions/_internal/_service_name.sql
 
--- begin functions/_internal/_refuse_metadata.sql
-CREATE OR REPLACE FUNCTION budget._refuse_metadata(p_metadata jsonb, p_argument text)
+-- begin functions/_internal/_metadata.sql
+CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb, p_argument text DEFAULT 'p_metadata')
 RETURNS jsonb
 LANGUAGE plpgsql
 IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+    IF p_metadata IS NULL THEN
+        RETURN '{}'::jsonb;
+    END IF;
     IF jsonb_typeof(p_metadata) <> 'object' THEN
         RAISE EXCEPTION '% must be a JSON object', p_argument
             USING ERRCODE = '22023',
             DETAIL = format('It is of type %s.', jsonb_typeof(p_metadata)),
             HINT = 'Wrap the value, for example {"value": ...}.';
     END IF;
-    RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument
-        USING ERRCODE = '22023',
-        DETAIL = format('It has %s bytes.', octet_length(p_metadata::text)),
-        HINT = 'Store the large value elsewhere and keep its key here.';
+    IF octet_length(p_metadata::text) > 65536 THEN
+        RAISE EXCEPTION '% must not be larger than 64 KiB', p_argument
+            USING ERRCODE = '22023',
+            DETAIL = format('It has %s bytes.', octet_length(p_metadata::text)),
+            HINT = 'Store the large value elsewhere and keep its key here.';
+    END IF;
+    RETURN p_metadata;
 END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._refuse_metadata(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_metadata(jsonb, text) IS 'Raises 22023, saying what is wrong with the metadata.';
--- end functions/_internal/_refuse_metadata.sql
-
--- begin functions/_internal/_metadata.sql
-CREATE OR REPLACE FUNCTION budget._metadata(p_metadata jsonb, p_argument text DEFAULT 'p_metadata')
-RETURNS jsonb
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE
-        WHEN p_metadata IS NULL THEN '{}'
-        WHEN jsonb_typeof(p_metadata) = 'object' AND octet_length(p_metadata::text) <= 65536 THEN p_metadata
-        ELSE budget._refuse_metadata(p_metadata, p_argument)
-    END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._metadata(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._metadata(jsonb, text) IS 'Checked metadata; null stands for {}. Errors: 22023.';
 -- end functions/_internal/_metadata.sql
 
--- begin functions/_internal/_refuse_ttl.sql
-CREATE OR REPLACE FUNCTION budget._refuse_ttl(p_ttl interval)
+-- begin functions/_internal/_ttl.sql
+-- Counted in seconds, because an interval of '1 day' is 25 hours long on some days.
+CREATE OR REPLACE FUNCTION budget._ttl(p_ttl interval)
 RETURNS interval
 LANGUAGE plpgsql
 IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_seconds numeric := extract(EPOCH FROM p_ttl);
 BEGIN
+    IF v_seconds > 0 AND v_seconds <= 86400 THEN
+        RETURN make_interval(secs => v_seconds::double precision);
+    END IF;
     RAISE EXCEPTION 'a time to live must be more than 0 and at most 24 hours'
         USING ERRCODE = '22023',
         DETAIL = format('It is %s.', coalesce(p_ttl::text, 'null')),
         HINT = 'For a longer call, extend the hold while it runs.';
 END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._refuse_ttl(interval) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_ttl(interval) IS 'Raises 22023, saying what is wrong with the time to live.';
--- end functions/_internal/_refuse_ttl.sql
-
--- begin functions/_internal/_ttl.sql
--- Counted in seconds, because an interval of '1 day' is 25 hours long on some days.
-CREATE OR REPLACE FUNCTION budget._ttl(p_ttl interval)
-RETURNS interval
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE
-        WHEN extract(EPOCH FROM p_ttl) > 0 AND extract(EPOCH FROM p_ttl) <= 86400
-            THEN make_interval(secs => extract(EPOCH FROM p_ttl)::double precision)
-        ELSE budget._refuse_ttl(p_ttl)
-    END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._ttl(interval) FROM PUBLIC;
@@ -219,7 +172,7 @@ COMMENT ON FUNCTION budget._ttl(interval) IS 'A checked time to live, as exact s
 -- A day begins at the earliest instant whose local date is that day. Where a zone repeats its midnight, AT TIME ZONE
 -- answers with the second of the two; the first is found with the offset that was in force the day before.
 -- The arithmetic is done in UTC: adding days to a timestamptz would follow the caller's TimeZone,
--- which is pinned for the sake of AT TIME ZONE: see budget._day.
+-- which is pinned for the sake of AT TIME ZONE: see budget._window.
 CREATE OR REPLACE FUNCTION budget._day_start(p_day date, p_zone text)
 RETURNS timestamptz
 LANGUAGE plpgsql
@@ -249,10 +202,13 @@ COMMENT ON FUNCTION budget._day_start(date, text) IS 'The earliest instant whose
 -- Around these instants, too, days and months can be counted, and every client has a value for their bounds.
 CREATE OR REPLACE FUNCTION budget._has_day(p_at timestamptz)
 RETURNS boolean
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT p_at >= timestamptz '0002-01-01 00:00:00+00' AND p_at < timestamptz '9999-01-01 00:00:00+00'
+BEGIN
+    RETURN p_at >= timestamptz '0002-01-01 00:00:00+00' AND p_at < timestamptz '9999-01-01 00:00:00+00';
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._has_day(timestamptz) FROM PUBLIC;
@@ -260,10 +216,10 @@ COMMENT ON FUNCTION budget._has_day(timestamptz) IS
 'Is the instant of the years 2 to 9998? What a direct writer dates otherwise, infinity among it, is on no day.';
 -- end functions/_internal/_has_day.sql
 
--- begin functions/_internal/_day.sql
+-- begin functions/_internal/_window.sql
 -- TimeZone is pinned here and wherever else AT TIME ZONE is used: from PostgreSQL 18 on the session's own zone is asked
 -- first what an abbreviation means, and under TimeZone 'UTC-14' even 'UTC' means another day.
-CREATE OR REPLACE FUNCTION budget._day(
+CREATE OR REPLACE FUNCTION budget._window(
     p_at timestamptz,
     p_zone text,
     OUT day date,
@@ -303,29 +259,11 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._day(timestamptz, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._day(timestamptz, text) TO budget_reader;
-COMMENT ON FUNCTION budget._day(timestamptz, text) IS
+REVOKE ALL ON FUNCTION budget._window(timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._window(timestamptz, text) TO budget_reader;
+COMMENT ON FUNCTION budget._window(timestamptz, text) IS
 'The day that an instant belongs to, and its bounds: starts_at <= instant < ends_at. NULL where it is on no day.';
--- end functions/_internal/_day.sql
-
--- begin functions/_internal/_refuse_zone.sql
-CREATE OR REPLACE FUNCTION budget._refuse_zone(p_zone text)
-RETURNS text
-LANGUAGE plpgsql
-IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    RAISE EXCEPTION
-        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
-        USING ERRCODE = 'PB005';
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._refuse_zone(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_zone(text) IS 'Raises PB005: the text is not the full name of a time zone.';
--- end functions/_internal/_refuse_zone.sql
+-- end functions/_internal/_window.sql
 
 -- begin functions/_internal/_zone.sql
 -- AT TIME ZONE also takes POSIX strings such as UTC+3, which mean the opposite of what they seem to say; a zone is
@@ -333,23 +271,29 @@ COMMENT ON FUNCTION budget._refuse_zone(text) IS 'Raises PB005: the text is not 
 -- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
 -- timezone_abbreviations can give another meaning: a caller would choose the day with it. And so are the names of zones
 -- that AT TIME ZONE takes for an abbreviation instead, which has no summer time.
--- Where the server knows no zone of the name, AT TIME ZONE says so.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone text)
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
-    SELECT CASE
-        WHEN (
-            p_zone ~ '^[A-Za-z_/-]+$'
-            OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
-            OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
-        )
+BEGIN
+    -- Where the server knows no zone of the name, AT TIME ZONE says so.
+    IF (
+        p_zone ~ '^[A-Za-z_/-]+$'
+        OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+        OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+    )
         AND upper(p_zone) NOT IN ('CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET')
         AND timestamp '2000-01-01 00:00:00' AT TIME ZONE p_zone IS NOT NULL
-            THEN p_zone
-        ELSE budget._refuse_zone(p_zone)
-    END
+    THEN
+        RETURN p_zone;
+    END IF;
+    RAISE EXCEPTION
+        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
+        USING ERRCODE = 'PB005';
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._zone(text) FROM PUBLIC;
@@ -357,22 +301,22 @@ COMMENT ON FUNCTION budget._zone(text) IS
 'A time zone that the server knows by name. Errors: PB005, and 22023 where the server knows none of that name.';
 -- end functions/_internal/_zone.sql
 
--- begin functions/_internal/_parse_policy.sql
+-- begin functions/_internal/_parse_config.sql
 -- The defaults of the keys that have one stand here and nowhere else. A value that breaks a rule leaves them in place
 -- and says so in error: whoever decides must refuse then, whoever only records can go on (UTC day, no limit known).
 -- Every reservation comes through here, and PL/pgSQL makes each expression ready anew in each transaction: few wide
 -- expressions are cheaper than many small ones.
-CREATE OR REPLACE FUNCTION budget._parse_policy(p_value text)
-RETURNS budget._policy
+CREATE OR REPLACE FUNCTION budget._parse_config(p_value text)
+RETURNS budget._config
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_default budget._policy := ROW(
+    v_default budget._config := ROW(
         NULL, NULL, NULL, 'UTC', interval '1 hour', 'release', jsonb '["architect"]', NULL, NULL
-    )::budget._policy;
-    v_policy budget._policy;
+    )::budget._config;
+    v_config budget._config;
     v_limits jsonb;
 BEGIN
     v_limits := p_value::jsonb;
@@ -392,7 +336,7 @@ BEGIN
     IF v_default.error IS NOT NULL THEN
         RETURN v_default;
     END IF;
-    v_policy := ROW(
+    v_config := ROW(
         (v_limits ->> 'daily_soft_cap')::numeric,
         (v_limits ->> 'daily_hard_cap')::numeric,
         (v_limits ->> 'emergency_kill')::numeric,
@@ -402,19 +346,19 @@ BEGIN
         coalesce(v_limits -> 'exempt_services', v_default.exempt_services),
         NULL,
         NULL
-    )::budget._policy;
+    )::budget._config;
     v_default.error := CASE
-        WHEN least(v_policy.daily_soft_cap, v_policy.daily_hard_cap, v_policy.emergency_kill) < 0
-            OR greatest(v_policy.daily_soft_cap, v_policy.daily_hard_cap, v_policy.emergency_kill) >= 1e15
+        WHEN least(v_config.daily_soft_cap, v_config.daily_hard_cap, v_config.emergency_kill) < 0
+            OR greatest(v_config.daily_soft_cap, v_config.daily_hard_cap, v_config.emergency_kill) >= 1e15
             THEN 'a limit must be at least 0 and below 1e15'
-        WHEN v_policy.daily_soft_cap > coalesce(v_policy.daily_hard_cap, v_policy.emergency_kill)
-            OR v_policy.daily_hard_cap > v_policy.emergency_kill
+        WHEN v_config.daily_soft_cap > coalesce(v_config.daily_hard_cap, v_config.emergency_kill)
+            OR v_config.daily_hard_cap > v_config.emergency_kill
             THEN 'the limits must be ordered: daily_soft_cap <= daily_hard_cap <= emergency_kill'
     END;
     IF v_default.error IS NOT NULL THEN
         RETURN v_default;
     END IF;
-    RETURN v_policy;
+    RETURN v_config;
 EXCEPTION
     WHEN SQLSTATE 'PB005' OR data_exception THEN
         v_default.error := SQLERRM;
@@ -422,15 +366,15 @@ EXCEPTION
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._parse_policy(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._parse_policy(text) IS
+REVOKE ALL ON FUNCTION budget._parse_config(text) FROM PUBLIC;
+COMMENT ON FUNCTION budget._parse_config(text) IS
 'The value of the row budget_limits as a record. error is NULL when every rule of the configuration holds, else it names
 the first broken one.';
--- end functions/_internal/_parse_policy.sql
+-- end functions/_internal/_parse_config.sql
 
--- begin functions/_internal/_policy_in_force.sql
-CREATE OR REPLACE FUNCTION budget._policy_in_force()
-RETURNS budget._policy
+-- begin functions/_internal/_read_config.sql
+CREATE OR REPLACE FUNCTION budget._read_config()
+RETURNS budget._config
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -438,56 +382,72 @@ AS $function$
 DECLARE
     v_value text;
     v_frozen boolean;
-    v_policy budget._policy;
+    v_config budget._config;
 BEGIN
     -- The row's presence freezes, whatever it holds: a damaged kill switch stays on.
     SELECT
         (SELECT c.value FROM public.system_config AS c WHERE c.key = 'budget_limits'),
         EXISTS (SELECT FROM public.system_config AS c WHERE c.key = 'budget_freeze')
     INTO v_value, v_frozen;
-    v_policy := budget._parse_policy(v_value);
-    v_policy.frozen := v_frozen;
-    RETURN v_policy;
+    v_config := budget._parse_config(v_value);
+    v_config.frozen := v_frozen;
+    RETURN v_config;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._policy_in_force() FROM PUBLIC;
-COMMENT ON FUNCTION budget._policy_in_force() IS
+REVOKE ALL ON FUNCTION budget._read_config() FROM PUBLIC;
+COMMENT ON FUNCTION budget._read_config() IS
 'The limits and the freeze as they stand in system_config now. Never fails.';
--- end functions/_internal/_policy_in_force.sql
+-- end functions/_internal/_read_config.sql
 
--- begin functions/_internal/_refuse_policy.sql
-CREATE OR REPLACE FUNCTION budget._refuse_policy(p_error text)
-RETURNS budget._policy
+-- begin functions/_internal/_require_config.sql
+-- Fail closed: whoever decides about money needs limits that hold.
+CREATE OR REPLACE FUNCTION budget._require_config()
+RETURNS budget._config
 LANGUAGE plpgsql
-IMMUTABLE
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_config budget._config := budget._read_config();
+BEGIN
+    IF v_config.error IS NOT NULL THEN
+        RAISE EXCEPTION 'the budget configuration is broken: nothing can be reserved'
+            USING ERRCODE = 'PB005',
+            DETAIL = v_config.error,
+            HINT = 'Mend it with budget.set_limits(...) or in system_config, key budget_limits.';
+    END IF;
+    RETURN v_config;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._require_config() FROM PUBLIC;
+COMMENT ON FUNCTION budget._require_config() IS 'The limits in force. Errors: PB005 when the configuration is broken.';
+-- end functions/_internal/_require_config.sql
+
+-- begin functions/_internal/_begin_decision.sql
+-- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
+CREATE OR REPLACE FUNCTION budget._begin_decision()
+RETURNS text
+LANGUAGE plpgsql
+VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RAISE EXCEPTION 'the budget configuration is broken: nothing can be reserved'
-        USING ERRCODE = 'PB005',
-        DETAIL = p_error,
-        HINT = 'Mend it with budget.set_limits(...) or in system_config, key budget_limits.';
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'budget decisions need the isolation level READ COMMITTED'
+            USING ERRCODE = 'PB001',
+            DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
+            HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    RETURN budget._begin_write();
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._refuse_policy(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_policy(text) IS 'Raises PB005 with what is wrong with the limits.';
--- end functions/_internal/_refuse_policy.sql
-
--- begin functions/_internal/_require_policy.sql
--- Fail closed: whoever decides about money needs limits that hold.
-CREATE OR REPLACE FUNCTION budget._require_policy(p_policy budget._policy)
-RETURNS budget._policy
-LANGUAGE sql
-STABLE
-AS $function$
-    SELECT CASE WHEN (p_policy).error IS NULL THEN p_policy ELSE budget._refuse_policy((p_policy).error) END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._require_policy(budget._policy) FROM PUBLIC;
-COMMENT ON FUNCTION budget._require_policy(budget._policy) IS 'The same policy. Errors: PB005 where it is broken.';
--- end functions/_internal/_require_policy.sql
+REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
+COMMENT ON FUNCTION budget._begin_decision() IS
+'What budget._begin_write does, for whoever is going to decide. Errors: PB001 at any level but READ COMMITTED.';
+-- end functions/_internal/_begin_decision.sql
 
 -- begin functions/_internal/_begin_write.sql
 -- Both settings are made for the transaction, not for the function: a setting that ends with the function would be
@@ -517,117 +477,92 @@ COMMENT ON FUNCTION budget._begin_write() IS
 Returns the caller''s lock_timeout, for budget._end_write.';
 -- end functions/_internal/_begin_write.sql
 
--- begin functions/_internal/_refuse_isolation.sql
-CREATE OR REPLACE FUNCTION budget._refuse_isolation()
-RETURNS text
+-- begin functions/_internal/_end_write.sql
+CREATE OR REPLACE FUNCTION budget._end_write(p_lock_timeout text)
+RETURNS void
 LANGUAGE plpgsql
-STABLE
+VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RAISE EXCEPTION 'budget decisions need the isolation level READ COMMITTED'
-        USING ERRCODE = 'PB001',
-        DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
-        HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
+    PERFORM set_config('lock_timeout', p_lock_timeout, true);
 END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._refuse_isolation() FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_isolation() IS 'Raises PB001: the transaction has another isolation level.';
--- end functions/_internal/_refuse_isolation.sql
-
--- begin functions/_internal/_begin_decision.sql
--- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
-CREATE OR REPLACE FUNCTION budget._begin_decision()
-RETURNS text
-LANGUAGE sql
-VOLATILE
-AS $function$
-    SELECT CASE current_setting('transaction_isolation')
-        WHEN 'read committed' THEN budget._begin_write()
-        ELSE budget._refuse_isolation()
-    END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;
-COMMENT ON FUNCTION budget._begin_decision() IS
-'What budget._begin_write does, for whoever is going to decide. Errors: PB001 at any level but READ COMMITTED.';
--- end functions/_internal/_begin_decision.sql
-
--- begin functions/_internal/_end_write.sql
-CREATE OR REPLACE FUNCTION budget._end_write(p_lock_timeout text)
-RETURNS text
-LANGUAGE sql
-VOLATILE
-AS $function$
-    SELECT set_config('lock_timeout', p_lock_timeout, true)
 $function$;
 
 REVOKE ALL ON FUNCTION budget._end_write(text) FROM PUBLIC;
 COMMENT ON FUNCTION budget._end_write(text) IS 'Gives the caller its lock_timeout back.';
 -- end functions/_internal/_end_write.sql
 
-
--- begin functions/_internal/_counted.sql
-CREATE OR REPLACE FUNCTION budget._counted(p_policy budget._policy, p_now timestamptz, p_row public.cost_tracking)
-RETURNS numeric
-LANGUAGE sql
-IMMUTABLE
+-- begin interim/_serialise.sql
+-- While an index of the ledger is built or dropped, both variants serialise on the advisory lock: who waits for a table
+-- lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. The advisory lock comes first here: without
+-- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
+CREATE OR REPLACE FUNCTION budget._serialise(
+    p_lock text,
+    p_postings budget._posting[],
+    OUT decided_at timestamptz,
+    OUT config budget._config
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE
-        WHEN (p_row).expires_at <= p_now AND (p_policy).on_expiry = 'release' THEN 0
-        ELSE coalesce((p_row).cost, 0)
-    END
+BEGIN
+    PERFORM pg_advisory_xact_lock(8099550711184319860);
+    LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
+    decided_at := budget._now();
+    config := budget._require_config();
+END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._counted(budget._policy, timestamptz, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._counted(budget._policy, timestamptz, public.cost_tracking) IS
+REVOKE ALL ON FUNCTION budget._serialise(text, budget._posting[]) FROM PUBLIC;
+COMMENT ON FUNCTION budget._serialise(text, budget._posting[]) IS
+'Takes the transaction-level advisory lock 8099550711184319860 and ROW EXCLUSIVE on the ledger, whatever p_lock says,
+until the end of the transaction. Returns the instant of the decision and the limits in force, both read under the locks.
+Errors: PB005; 55P03.';
+-- end interim/_serialise.sql
+
+-- begin functions/_internal/_counted.sql
+CREATE OR REPLACE FUNCTION budget._counted(p_config budget._config, p_now timestamptz, p_row public.cost_tracking)
+RETURNS numeric
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_row.expires_at <= p_now AND p_config.on_expiry = 'release' THEN
+        RETURN 0::numeric;
+    END IF;
+    RETURN coalesce(p_row.cost, 0);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._counted(budget._config, timestamptz, public.cost_tracking) IS
 'What a ledger row counts in its window at this instant; 0 for no row.';
 -- end functions/_internal/_counted.sql
 
--- begin functions/_internal/_short_text.sql
--- An index holds no key of any length, so that long values are told apart by their hash.
-CREATE OR REPLACE FUNCTION budget._short_text(p_text text)
-RETURNS text
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE WHEN char_length(p_text) > 200 THEN left(p_text, 168) || md5(p_text) ELSE p_text END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._short_text(text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._short_text(text) IS
-'The text itself up to 200 characters; of a longer one its beginning and its hash.';
--- end functions/_internal/_short_text.sql
-
--- begin functions/_internal/_member_text.sql
--- A member is its text: the JSON numbers 7 and 7.0 and the string "7" are one, the string "7.0" is another.
-CREATE OR REPLACE FUNCTION budget._member_text(p_value jsonb)
-RETURNS text
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE jsonb_typeof(p_value)
-        WHEN 'number' THEN budget._short_text(trim_scale(p_value::numeric)::text)
-        ELSE budget._short_text(p_value #>> '{}')
-    END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._member_text(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._member_text(jsonb) IS 'The name of the member that a value in the metadata means.';
--- end functions/_internal/_member_text.sql
-
 -- begin functions/_internal/_member.sql
+-- A member is its text: the JSON numbers 7 and 7.0 and the string "7" are one, the string "7.0" is another.
+-- An index holds no key of any length, so that long values are told apart by their hash.
 CREATE OR REPLACE FUNCTION budget._member(p_dimension text, p_service_name text, p_request jsonb)
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE p_dimension
+DECLARE
+    v_member text := CASE p_dimension
         WHEN '*' THEN '*'
         WHEN 'service' THEN p_service_name
-        ELSE budget._member_text(p_request -> p_dimension)
-    END
+        ELSE CASE jsonb_typeof(p_request -> p_dimension)
+            WHEN 'number' THEN trim_scale((p_request -> p_dimension)::numeric)::text
+            ELSE p_request ->> p_dimension
+        END
+    END;
+BEGIN
+    RETURN CASE WHEN char_length(v_member) > 200 THEN left(v_member, 168) || md5(v_member) ELSE v_member END;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._member(text, text, jsonb) FROM PUBLIC;
@@ -636,216 +571,39 @@ COMMENT ON FUNCTION budget._member(text, text, jsonb) IS
 of the request''s metadata, as text; NULL when it has no such key.';
 -- end functions/_internal/_member.sql
 
--- begin functions/_internal/_requested.sql
-CREATE OR REPLACE FUNCTION budget._requested(p_metadata jsonb)
+-- begin functions/_internal/_request.sql
+CREATE OR REPLACE FUNCTION budget._request(p_metadata jsonb)
 RETURNS jsonb
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT coalesce(p_metadata -> 'original_metadata', p_metadata)
-$function$;
-
-REVOKE ALL ON FUNCTION budget._requested(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._requested(jsonb) IS
-'The metadata that was given to reserve or record; of a row that another writer made, its whole metadata.';
--- end functions/_internal/_requested.sql
-
--- begin functions/_internal/_refuse_wait.sql
--- The wait ran in a subtransaction that was rolled back: what it had locked is free again, and who holds the rest
--- shows.
-CREATE OR REPLACE FUNCTION budget._refuse_wait(p_lock text, p_keys bigint[])
-RETURNS void
 LANGUAGE plpgsql
-VOLATILE
+IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_holder text;
 BEGIN
-    SELECT format(
-        '%s since %s%s',
-        CASE
-            WHEN k.pid IS NULL THEN 'a prepared transaction (pg_prepared_xacts) holds it'
-            ELSE concat_ws(
-                ', ', format('process %s holds it', k.pid), 'user ' || a.usename,
-                'application ' || nullif(a.application_name, ''), nullif(a.state, 'active')
-            )
-        END,
-        coalesce(budget._iso(a.xact_start), 'an unknown instant'),
-        format(' (%s s)', extract(EPOCH FROM date_trunc('second', clock_timestamp() - a.xact_start))::bigint)
-    )
-    INTO v_holder
-    FROM pg_locks AS k
-    LEFT JOIN pg_stat_activity AS a ON k.pid = a.pid
-    WHERE
-        k.granted
-        AND k.pid IS DISTINCT FROM pg_backend_pid()
-        AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-        AND (
-            (
-                k.locktype = 'advisory'
-                AND k.objsubid = 1
-                AND ((k.classid::bigint << 32) | k.objid::bigint) = ANY (p_keys)
-                AND (k.mode = 'ExclusiveLock' OR p_lock <> 'shared')
-            )
-            OR (
-                k.locktype = 'relation'
-                AND k.relation = 'public.cost_tracking'::regclass
-                AND (
-                    k.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-                    OR (p_lock = 'table' AND k.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock'))
-                )
-            )
-        )
-    ORDER BY a.xact_start
-    LIMIT 1;
-    RAISE EXCEPTION 'the budget is busy: no decision lock within %', current_setting('lock_timeout')
-        USING ERRCODE = '55P03',
-        DETAIL = format('Waited for the %s lock: %s.', p_lock, coalesce(v_holder, 'nobody holds it any more')),
-        HINT = 'Nothing was reserved; try again. `pgbudget lock` shows who holds it, and how to end that.';
+    RETURN coalesce(p_metadata -> 'original_metadata', p_metadata);
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._refuse_wait(text, bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refuse_wait(text, bigint[]) IS
-'Raises 55P03, naming whoever has held the ledger or one of the advisory locks (p_keys) for the longest.';
--- end functions/_internal/_refuse_wait.sql
+REVOKE ALL ON FUNCTION budget._request(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._request(jsonb) IS
+'The metadata that a ledger row was asked for with: a direct writer''s row holds them as they are.';
+-- end functions/_internal/_request.sql
 
--- begin functions/_internal/_standings_by_ledger.sql
--- Lock first, then one reading of the clock, then limits and sum: each of them is a statement of its own, so that it
--- sees all that was committed before the lock was granted. The two variants exclude each other: the advisory one holds
--- ROW EXCLUSIVE on the ledger, which the table lock of the other cannot share. The key spells "pgbudget" in ASCII; it
--- is published so that a DBA finds it in pg_locks.
--- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
--- counts nothing from its instant, unless lapsing means spending.
--- One plan serves every day. Left to itself, PostgreSQL guesses that the day is a fixed share of the ledger, finds that
--- dear once the ledger is large, and plans the sum anew in every call.
-CREATE OR REPLACE FUNCTION budget._standings_by_ledger(p_requests budget._request[], p_lock text)
-RETURNS budget._decision
-LANGUAGE plpgsql
-VOLATILE
-SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = 'force_generic_plan'
-AS $function$
-DECLARE
-    v_decision budget._decision;
-    v_policy budget._policy;
-    v_day record;
-    v_lapsed timestamptz; -- holds that lapse up to this instant count nothing
-    v_total numeric;
-    v_held numeric;
-BEGIN
-    IF p_lock IS NOT NULL THEN
-        BEGIN
-            IF p_lock = 'advisory' THEN
-                LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-                PERFORM pg_advisory_xact_lock(8099550711184319860);
-            ELSIF (
-                SELECT
-                    bool_and(i.indisvalid)
-                    AND 2 = count(*) FILTER (
-                        WHERE i.indexrelid IN (to_regclass('public.budget_day_idx'), to_regclass('public.budget_expiry_idx'))
-                    )
-                FROM pg_index AS i
-                WHERE i.indrelid = 'public.cost_tracking'::regclass
-            ) THEN
-                LOCK TABLE public.cost_tracking IN SHARE ROW EXCLUSIVE MODE;
-            ELSE
-                -- Whoever waits for a table lock has a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn:
-                -- while an index is missing or being built, the advisory lock serves both. It comes first here: without
-                -- the index a sum takes long, and whoever waits for his turn must not keep the table's lock meanwhile.
-                PERFORM pg_advisory_xact_lock(8099550711184319860);
-                LOCK TABLE public.cost_tracking IN ROW EXCLUSIVE MODE;
-            END IF;
-        EXCEPTION
-            WHEN lock_not_available THEN
-                PERFORM budget._refuse_wait(p_lock, ARRAY[8099550711184319860]);
-        END;
-    END IF;
-    v_decision.decided_at := budget._now();
-    v_policy := budget._policy_in_force();
-    v_day := budget._day(coalesce(p_requests[1].created_at, v_decision.decided_at), v_policy.timezone);
-    v_lapsed := CASE v_policy.on_expiry WHEN 'keep' THEN '-infinity' ELSE v_decision.decided_at END;
-    SELECT coalesce(sum(l.cost), 0), coalesce(sum(l.cost) FILTER (WHERE l.expires_at > v_decision.decided_at), 0)
-    INTO v_total, v_held
-    FROM public.cost_tracking AS l
-    WHERE
-        l.created_at >= v_day.starts_at
-        AND l.created_at < v_day.ends_at
-        AND (l.expires_at IS NULL OR l.expires_at > v_lapsed);
-    v_decision.policy := v_policy;
-    v_decision.standings := ARRAY[
-        ROW(
-            'daily', '*', '*', v_day.starts_at, v_day.ends_at, v_policy.emergency_kill, v_total, v_held, true, 1, 0,
-            p_requests[1].amount
-        )::budget._standing
-    ];
-    RETURN v_decision;
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._standings_by_ledger(budget._request[], text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._standings_by_ledger(budget._request[], text) IS
-'Where the day of the first request stands, summed over the ledger. p_lock: table takes SHARE ROW EXCLUSIVE on the
-ledger; advisory takes ROW EXCLUSIVE on it and the transaction-level advisory lock 8099550711184319860; null takes none.
-Errors: 55P03.';
--- end functions/_internal/_standings_by_ledger.sql
-
--- begin functions/_internal/_standings.sql
--- Which series decides. In core standings are summed over the ledger; the series budgets puts in the place of this
--- function, and of no other, one that takes them from its balances.
-CREATE OR REPLACE FUNCTION budget._standings(p_requests budget._request[], p_lock text)
-RETURNS budget._decision
-LANGUAGE sql
-VOLATILE
-AS $function$
-    SELECT budget._standings_by_ledger(p_requests, p_lock)
-$function$;
-
-REVOKE ALL ON FUNCTION budget._standings(budget._request[], text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._standings(budget._request[], text) IS
-'Where each budget stands that the requests belong to, the day first: under locks that last until the end of the
-transaction (p_lock: table or advisory), or as it is to be seen without any (null). Errors: 55P03.';
--- end functions/_internal/_standings.sql
-
--- begin functions/_internal/_standing_verdict.sql
-CREATE OR REPLACE FUNCTION budget._standing_verdict(p_standing budget._standing, p_reason text)
-RETURNS budget.verdict
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT ROW(
-        p_reason = 'granted',
-        (p_standing).total,
-        NULL,
-        p_reason,
-        (p_standing).budget,
-        (p_standing).member,
-        (p_standing).limit_amount,
-        (p_standing).limit_amount - (p_standing).total,
-        nullif((p_standing).ends_at, 'infinity'),
-        NULL,
-        NULL
-    )::budget.verdict
-$function$;
-
-REVOKE ALL ON FUNCTION budget._standing_verdict(budget._standing, text) FROM PUBLIC;
-COMMENT ON FUNCTION budget._standing_verdict(budget._standing, text) IS
-'A verdict with the figures of one standing, and neither hold nor retry_at yet.';
--- end functions/_internal/_standing_verdict.sql
-
--- begin functions/_internal/_refusal.sql
+-- begin functions/_internal/_freed.sql
 -- Asked only for a refusal, to explain it: the way to a grant needs no look at single holds. They are read in the order
 -- in which they lapse, and no further than to the one that frees enough. A cursor is planned for the first rows of its
--- answer: the index on that order is used however many holds the planner takes to be open.
-CREATE OR REPLACE FUNCTION budget._refusal(
-    p_decision budget._decision,
-    p_standing budget._standing,
+-- answer: an index on that order, where there is one, is used however many holds the planner takes to be open.
+CREATE OR REPLACE FUNCTION budget._freed(
     p_amount numeric,
-    p_missing numeric,
-    p_hold public.cost_tracking
+    p_now timestamptz,
+    p_starts_at timestamptz,
+    p_ends_at timestamptz,
+    p_except_id uuid,
+    p_on_expiry text,
+    p_dimension text,
+    p_member text,
+    OUT is_enough boolean,
+    OUT enough_at timestamptz
 )
-RETURNS budget.verdict
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -853,64 +611,119 @@ SET enable_seqscan = off
 SET cursor_tuple_fraction = 0.001
 AS $function$
 DECLARE
-    v_verdict budget.verdict := budget._standing_verdict(p_standing, 'exhausted');
     c_holds CURSOR FOR
         SELECT l.expires_at, l.cost
         FROM public.cost_tracking AS l
         WHERE
-            l.expires_at > p_decision.decided_at
-            AND l.created_at >= p_standing.starts_at
-            AND l.created_at < p_standing.ends_at
+            l.created_at >= p_starts_at
+            AND l.created_at < p_ends_at
             AND isfinite(l.created_at)
-            AND l.id IS DISTINCT FROM p_hold.id
-            AND budget._member(p_standing.dimension, l.service_name, budget._requested(l.metadata)) = p_standing.member
+            AND l.expires_at > p_now
+            AND l.id IS DISTINCT FROM p_except_id
+            AND budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
         ORDER BY l.expires_at;
-    v_missing numeric := p_missing;
+    v_freed numeric := 0;
 BEGIN
-    IF p_amount > p_standing.limit_amount THEN
+    is_enough := false;
+    FOR v_hold IN c_holds LOOP
+        v_freed := v_freed + v_hold.cost;
+        IF v_freed >= p_amount THEN
+            is_enough := true;
+            -- A hold that is kept when it lapses frees nothing by lapsing.
+            enough_at := CASE p_on_expiry WHEN 'release' THEN v_hold.expires_at END;
+            RETURN;
+        END IF;
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._freed(
+    numeric, timestamptz, timestamptz, timestamptz, uuid, text, text, text
+) IS
+'Whether the other open holds of a member in a window hold the amount together, and the earliest instant at which enough
+of them have lapsed to free it; NULL if that never is.';
+-- end functions/_internal/_freed.sql
+
+-- begin functions/_internal/_headroom.sql
+-- Settled rows have no expires_at, so that one index range and no look into the metadata gives the day. A lapsed hold
+-- counts nothing from its instant, unless lapsing means spending.
+-- One plan serves every day. Left to itself, PostgreSQL guesses that the day is a fixed share of the ledger, finds that
+-- dear once the ledger is large, and plans the sum anew in every call.
+CREATE OR REPLACE FUNCTION budget._headroom(
+    p_config budget._config,
+    p_amount numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = 'force_generic_plan'
+AS $function$
+DECLARE
+    -- Holds that lapse up to this instant count nothing.
+    v_lapsed timestamptz := CASE p_config.on_expiry WHEN 'keep' THEN '-infinity' ELSE p_now END;
+    v_window record := budget._window(coalesce(p_hold.created_at, p_now), p_config.timezone);
+    v_counted numeric := CASE WHEN p_hold.id IS NULL THEN 0 ELSE budget._counted(p_config, p_now, p_hold) END;
+    v_missing numeric;
+    v_freed record;
+    v_verdict budget.verdict;
+BEGIN
+    v_verdict.budget := 'daily';
+    v_verdict.limit_amount := p_config.emergency_kill;
+    v_verdict.resets_at := v_window.ends_at;
+
+    SELECT coalesce(sum(l.cost), 0)
+    INTO v_verdict.current_total
+    FROM public.cost_tracking AS l
+    WHERE
+        l.created_at >= v_window.starts_at
+        AND l.created_at < v_window.ends_at
+        AND (l.expires_at IS NULL OR l.expires_at > v_lapsed);
+    v_verdict.remaining := v_verdict.limit_amount - v_verdict.current_total;
+
+    -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
+    v_missing := p_amount - v_counted - v_verdict.remaining;
+    v_verdict.can_proceed := v_missing <= 0 OR (p_hold.id IS NOT NULL AND p_amount <= v_counted);
+    IF v_verdict.can_proceed THEN
+        v_verdict.reason := 'granted';
+    ELSIF p_amount > v_verdict.limit_amount THEN
         v_verdict.reason := 'too_large';
-        RETURN v_verdict;
-    END IF;
-    -- Of a window that has ended there is no reset to wait for.
-    IF v_verdict.resets_at > p_decision.decided_at THEN
-        v_verdict.retry_at := v_verdict.resets_at;
-    END IF;
-    -- By what was held when the total was taken: who ends a hold meanwhile frees it for the next try.
-    IF p_missing > coalesce(p_standing.held, 0)
-        - (CASE WHEN p_hold.expires_at > p_decision.decided_at THEN p_hold.cost ELSE 0 END)
-    THEN
-        RETURN v_verdict;
-    END IF;
-    v_verdict.reason := 'in_flight';
-    -- A hold that is kept when it lapses frees nothing by lapsing.
-    IF (p_decision.policy).on_expiry = 'release' THEN
-        FOR v_hold IN c_holds LOOP
-            v_missing := v_missing - v_hold.cost;
-            IF v_missing <= 0 THEN
-                v_verdict.retry_at := least(v_verdict.retry_at, v_hold.expires_at);
-                EXIT;
-            END IF;
-        END LOOP;
+    ELSE
+        v_freed := budget._freed(
+            v_missing, p_now, v_window.starts_at, v_window.ends_at, p_hold.id, p_config.on_expiry, '*', '*'
+        );
+        v_verdict.reason := CASE WHEN v_freed.is_enough THEN 'in_flight' ELSE 'exhausted' END;
+        -- Of a window that has ended there is no reset to wait for.
+        v_verdict.retry_at := least(
+            CASE WHEN v_verdict.resets_at > p_now THEN v_verdict.resets_at END, v_freed.enough_at
+        );
     END IF;
     RETURN v_verdict;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._refusal(
-    budget._decision, budget._standing, numeric, numeric, public.cost_tracking
+REVOKE ALL ON FUNCTION budget._headroom(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
 ) FROM PUBLIC;
-COMMENT ON FUNCTION budget._refusal(budget._decision, budget._standing, numeric, numeric, public.cost_tracking) IS
-'Why a budget has no room for an amount of which so much is missing (p_missing), and when it is worth another try at the
-latest. p_hold: the hold that is to be extended, which nobody waits for.';
--- end functions/_internal/_refusal.sql
+COMMENT ON FUNCTION budget._headroom(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'Is there room for the amount? For a new hold (p_hold null) in the window of p_now, for a hold that is extended in its
+own window, where its amount counts once. Service and metadata choose the budget in series that have many.';
+-- end functions/_internal/_headroom.sql
 
--- begin functions/_internal/_verdict.sql
--- All budgets must have room. Granted, the verdict is the day's; refused, that of the budget that keeps the caller
--- waiting longest. Who asks for nothing is refused by the day alone.
-CREATE OR REPLACE FUNCTION budget._verdict(
-    p_decision budget._decision,
+-- begin functions/_internal/_decide.sql
+CREATE OR REPLACE FUNCTION budget._decide(
+    p_config budget._config,
     p_amount numeric,
     p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
     p_hold public.cost_tracking
 )
 RETURNS budget.verdict
@@ -919,54 +732,40 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_policy budget._policy := p_decision.policy;
-    -- A hold that is extended gives back what it counts already, and one that asks for no more takes from nobody.
-    v_counted numeric := budget._counted(v_policy, p_decision.decided_at, p_hold);
-    v_asks_no_more boolean := p_hold.id IS NOT NULL AND p_amount <= v_counted;
-    v_standing budget._standing := p_decision.standings[1];
-    v_verdict budget.verdict := budget._standing_verdict(v_standing, 'granted');
-    v_missing numeric;
-    v_refusal budget.verdict;
+    v_verdict budget.verdict := budget._headroom(p_config, p_amount, p_service_name, p_metadata, p_now, p_hold);
 BEGIN
-    IF v_policy.frozen THEN
+    IF p_config.frozen THEN
         v_verdict.can_proceed := false;
         v_verdict.reason := 'frozen';
-        RETURN v_verdict;
-    ELSIF v_asks_no_more OR v_policy.exempt_services ? p_service_name THEN
-        RETURN v_verdict;
+        v_verdict.retry_at := NULL;
+    ELSIF p_config.exempt_services ? p_service_name THEN
+        v_verdict.can_proceed := true;
+        v_verdict.reason := 'granted';
+        v_verdict.retry_at := NULL;
     END IF;
-    FOREACH v_standing IN ARRAY p_decision.standings LOOP
-        v_missing := p_amount - v_counted - (v_standing.limit_amount - v_standing.total);
-        CONTINUE WHEN v_missing <= 0
-            OR NOT v_standing.blocks
-            OR (p_amount = 0 AND v_standing.budget <> 'daily');
-        v_refusal := budget._refusal(p_decision, v_standing, p_amount, v_missing, p_hold);
-        IF v_verdict.can_proceed
-            OR coalesce(v_refusal.retry_at, 'infinity') > coalesce(v_verdict.retry_at, 'infinity')
-        THEN
-            v_verdict := v_refusal;
-        END IF;
-    END LOOP;
     RETURN v_verdict;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._verdict(budget._decision, numeric, text, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._verdict(budget._decision, numeric, text, public.cost_tracking) IS
-'The verdict on an amount, given where its budgets stand: of a new hold (p_hold null), or of one that is extended to it.
-The decision must have a policy that holds.';
--- end functions/_internal/_verdict.sql
+REVOKE ALL ON FUNCTION budget._decide(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._decide(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The verdict on an amount: the headroom, the freeze that refuses everyone, and the services that no limit refuses.';
+-- end functions/_internal/_decide.sql
 
 -- begin functions/_internal/_replay.sql
 CREATE OR REPLACE FUNCTION budget._replay(
+    p_config budget._config,
     p_estimate numeric,
     p_service_name text,
     p_metadata jsonb,
+    p_now timestamptz,
     p_row public.cost_tracking
 )
 RETURNS budget.verdict
 LANGUAGE plpgsql
-VOLATILE
+STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -980,7 +779,6 @@ DECLARE
         'service_name', p_service_name,
         'metadata', p_metadata
     );
-    v_decision budget._decision;
     v_verdict budget.verdict;
 BEGIN
     IF (p_row.metadata ->> 'requested_cost')::numeric IS DISTINCT FROM p_estimate
@@ -991,96 +789,50 @@ BEGIN
             DETAIL = format('First: %s. Now: %s.', v_first, v_now),
             HINT = 'Repeat a reservation with the arguments it was made with, or take a new id.';
     END IF;
-    v_decision := budget._standings(ARRAY[ROW(p_service_name, p_metadata, p_row.created_at, 0)::budget._request], NULL);
-    v_verdict := budget._standing_verdict(v_decision.standings[1], 'replayed');
-    IF p_row.expires_at > v_decision.decided_at THEN
-        v_verdict.can_proceed := true;
+    v_verdict := budget._headroom(p_config, 0, p_service_name, p_metadata, p_now, p_row);
+    v_verdict.can_proceed := coalesce(p_row.expires_at > p_now, false);
+    v_verdict.reason := CASE WHEN v_verdict.can_proceed THEN 'replayed' ELSE 'ended' END;
+    v_verdict.retry_at := NULL;
+    IF v_verdict.can_proceed THEN
         v_verdict.reservation_id := p_row.id;
         v_verdict.expires_at := p_row.expires_at;
-    ELSE
-        v_verdict.reason := 'ended';
     END IF;
     RETURN v_verdict;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._replay(numeric, text, jsonb, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._replay(numeric, text, jsonb, public.cost_tracking) IS
-'The verdict on a reservation whose id is in the ledger: replayed while its hold is open, ended afterwards, with the
-figures of its own day. Errors: PB003 when it was asked for with other arguments.';
+REVOKE ALL ON FUNCTION budget._replay(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';
 -- end functions/_internal/_replay.sql
 
 -- begin functions/_internal/_hold_metadata.sql
 CREATE OR REPLACE FUNCTION budget._hold_metadata(p_estimate numeric, p_metadata jsonb, p_now timestamptz)
 RETURNS jsonb
-LANGUAGE sql
-STABLE
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT jsonb_build_object(
+BEGIN
+    RETURN jsonb_build_object(
         'type', 'reservation',
         'original_metadata', p_metadata,
         'requested_cost', p_estimate::text,
         'estimated_cost', p_estimate::text,
         'reserved_at', budget._iso(p_now)
-    )
+    );
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION budget._hold_metadata(numeric, jsonb, timestamptz) IS 'The metadata that a hold begins with.';
 -- end functions/_internal/_hold_metadata.sql
 
--- begin functions/_internal/_is_kept.sql
+-- begin functions/_internal/_require_kept.sql
 -- Triggers of the application's run between a statement of ours and the ledger. Keys that they add to the metadata are
 -- theirs.
-CREATE OR REPLACE FUNCTION budget._is_kept(p_asked public.cost_tracking, p_row public.cost_tracking)
-RETURNS boolean
-LANGUAGE sql
-STABLE
-AS $function$
-    SELECT (
-        (p_row).id = (p_asked).id
-        AND (p_row).service_name = (p_asked).service_name
-        AND (p_row).cost = (p_asked).cost
-        AND (p_row).created_at = (p_asked).created_at
-        AND (p_row).expires_at IS NOT DISTINCT FROM (p_asked).expires_at
-        AND (p_row).metadata || (p_asked).metadata = (p_row).metadata
-    ) IS TRUE
-$function$;
-
-REVOKE ALL ON FUNCTION budget._is_kept(public.cost_tracking, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._is_kept(public.cost_tracking, public.cost_tracking) IS
-'Did the ledger keep the row as it was asked to write it?';
--- end functions/_internal/_is_kept.sql
-
--- begin functions/_internal/_is_taken.sql
--- Asked after an insert that ON CONFLICT let go by. A row in a child table is one that a trigger has moved there.
-CREATE OR REPLACE FUNCTION budget._is_taken(p_id uuid)
-RETURNS boolean
-LANGUAGE plpgsql
-STABLE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-    RETURN EXISTS (SELECT FROM ONLY public.cost_tracking AS l WHERE l.id = p_id)
-        -- Or it was taken, and is free again; unless there is a trigger that may have swallowed the row.
-        OR NOT EXISTS (
-            SELECT
-            FROM pg_trigger AS t
-            INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
-            WHERE
-                t.tgrelid = 'public.cost_tracking'::regclass
-                AND t.tgtype & 7 = 7 -- BEFORE INSERT FOR EACH ROW
-                AND p.pronamespace <> 'budget'::regnamespace
-        );
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._is_taken(uuid) FROM PUBLIC;
-COMMENT ON FUNCTION budget._is_taken(uuid) IS
-'Was a row with this id not inserted because another has the id, or had it until now? Else a trigger swallowed it.';
--- end functions/_internal/_is_taken.sql
-
--- begin functions/_internal/_require_kept.sql
 CREATE OR REPLACE FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking)
 RETURNS void
 LANGUAGE plpgsql
@@ -1090,7 +842,10 @@ AS $function$
 DECLARE
     v_triggers text;
 BEGIN
-    IF budget._is_kept(p_asked, p_row) THEN
+    IF (p_row.id, p_row.service_name, p_row.cost, p_row.created_at, p_row.metadata || p_asked.metadata)
+        = (p_asked.id, p_asked.service_name, p_asked.cost, p_asked.created_at, p_row.metadata)
+        AND p_row.expires_at IS NOT DISTINCT FROM p_asked.expires_at
+    THEN
         RETURN;
     END IF;
     SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
@@ -1125,24 +880,74 @@ COMMENT ON FUNCTION budget._require_kept(public.cost_tracking, public.cost_track
 'Errors: PB006 unless the ledger has the row as it was written; of its metadata, the keys that were written.';
 -- end functions/_internal/_require_kept.sql
 
--- begin functions/_internal/_require_taken.sql
-CREATE OR REPLACE FUNCTION budget._require_taken(p_asked public.cost_tracking, p_row public.cost_tracking)
-RETURNS void
+-- begin functions/_internal/_is_taken.sql
+-- Asked after an insert that ON CONFLICT let go by. A row in a child table is one that a trigger has moved there.
+CREATE OR REPLACE FUNCTION budget._is_taken(p_id uuid)
+RETURNS boolean
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF p_row.id IS NOT NULL OR NOT budget._is_taken(p_asked.id) THEN
-        PERFORM budget._require_kept(p_asked, p_row);
-    END IF;
+    RETURN EXISTS (SELECT FROM ONLY public.cost_tracking AS l WHERE l.id = p_id)
+        -- Or it was taken, and is free again; unless there is a trigger that may have swallowed the row.
+        OR NOT EXISTS (
+            SELECT
+            FROM pg_trigger AS t
+            INNER JOIN pg_proc AS p ON t.tgfoid = p.oid
+            WHERE
+                t.tgrelid = 'public.cost_tracking'::regclass
+                AND t.tgtype & 7 = 7 -- BEFORE INSERT FOR EACH ROW
+                AND p.pronamespace <> 'budget'::regnamespace
+        );
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._require_taken(public.cost_tracking, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._require_taken(public.cost_tracking, public.cost_tracking) IS
-'Returns where an insert was left out because its id is taken. Errors: PB006 where the ledger did not keep the row.';
--- end functions/_internal/_require_taken.sql
+REVOKE ALL ON FUNCTION budget._is_taken(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION budget._is_taken(uuid) IS
+'Was a row with this id not inserted because another has the id, or had it until now? Else a trigger swallowed it.';
+-- end functions/_internal/_is_taken.sql
+
+-- begin functions/_internal/_insert_hold.sql
+CREATE OR REPLACE FUNCTION budget._insert_hold(
+    p_id uuid,
+    p_estimate numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_expires_at timestamptz
+)
+RETURNS uuid
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_asked public.cost_tracking;
+    v_row public.cost_tracking;
+BEGIN
+    v_asked.id := p_id;
+    v_asked.service_name := p_service_name;
+    v_asked.cost := p_estimate;
+    v_asked.metadata := budget._hold_metadata(p_estimate, p_metadata, p_now);
+    v_asked.created_at := p_now;
+    v_asked.expires_at := p_expires_at;
+    INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
+    VALUES (p_id, p_service_name, p_estimate, v_asked.metadata, p_now, p_expires_at)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING l.* INTO v_row;
+    IF NOT FOUND AND budget._is_taken(p_id) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM budget._require_kept(v_asked, v_row);
+    RETURN p_id;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._insert_hold(uuid, numeric, text, jsonb, timestamptz, timestamptz) IS
+'Writes a hold into the ledger and returns its id; NULL when a row with this id is there. Errors: PB006.';
+-- end functions/_internal/_insert_hold.sql
 
 -- begin functions/_internal/_write_escalation.sql
 CREATE OR REPLACE FUNCTION budget._write_escalation(
@@ -1194,33 +999,6 @@ COMMENT ON FUNCTION budget._write_escalation(uuid, text, text, text, text, text,
 'Writes one row into public.escalations; an id that is there already is left as it is.';
 -- end functions/_internal/_write_escalation.sql
 
--- begin functions/_internal/_escalation_id.sql
--- As JSON, in which each part stands by itself: callers choose some of them, and may put any sign between. What is told
--- of a window, and of a budget in it, is a range of the primary key.
-CREATE OR REPLACE FUNCTION budget._escalation_id(
-    p_kind text,
-    p_window text,
-    p_budget text,
-    p_subject text[],
-    p_work_order_id uuid
-)
-RETURNS uuid
-LANGUAGE sql
-STABLE
-AS $function$
-    SELECT (
-        left(md5(jsonb_build_array('pgbudget', p_kind, p_window)::text), 8)
-        || left(md5(p_budget), 8)
-        || left(md5(jsonb_build_array(p_work_order_id, p_subject)::text), 16)
-    )::uuid
-$function$;
-
-REVOKE ALL ON FUNCTION budget._escalation_id(text, text, text, text[], uuid) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalation_id(text, text, text, text[], uuid) IS
-'The id of the one escalation of a kind, window, budget and subject: 8 hexadecimal digits of kind and window, 8 of the
-budget, 16 of the rest.';
--- end functions/_internal/_escalation_id.sql
-
 -- begin functions/_internal/_escalate_once.sql
 -- One escalation per kind, window and subject, without an index of its own: the id is derived from these, so that what
 -- is told of a window, and of a budget in it, is a range of the primary key. Writers meet in a try-lock, so that nobody
@@ -1246,9 +1024,10 @@ SET enable_seqscan = off
 AS $function$
 DECLARE
     c_listed CONSTANT integer := 1000;
-    v_id uuid := budget._escalation_id(p_kind, p_window, p_budget, p_subject, p_work_order_id);
-    v_of_window text := left(v_id::text, 8);
-    v_of_budget text := v_of_window || substr(v_id::text, 10, 4) || substr(v_id::text, 15, 4);
+    -- As JSON, in which each part stands by itself: callers choose some of them, and may put any sign between.
+    v_of_window text := left(md5(jsonb_build_array('pgbudget', p_kind, p_window)::text), 8);
+    v_of_budget text := v_of_window || left(md5(p_budget), 8);
+    v_id uuid := (v_of_budget || left(md5(jsonb_build_array(p_work_order_id, p_subject)::text), 16))::uuid;
 BEGIN
     IF EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id) THEN
         RETURN false;
@@ -1293,25 +1072,10 @@ unless the figures have a day of their own. Of the subject, its first part is sh
 a kind and window, and the first of each budget in any case; the next one is that text, in which %s is that number.';
 -- end functions/_internal/_escalate_once.sql
 
--- begin functions/_internal/_reaches_cap.sql
--- least() passes over the caps that are absent.
-CREATE OR REPLACE FUNCTION budget._reaches_cap(p_policy budget._policy, p_total numeric)
-RETURNS boolean
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT p_total >= least((p_policy).daily_soft_cap, (p_policy).daily_hard_cap, (p_policy).emergency_kill)
-$function$;
-
-REVOKE ALL ON FUNCTION budget._reaches_cap(budget._policy, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._reaches_cap(budget._policy, numeric) IS
-'Is a day with this total (settled and held) at or above one of its caps?';
--- end functions/_internal/_reaches_cap.sql
-
 -- begin functions/_internal/_escalate_caps.sql
 -- Judged by state, not by edge: spend that was written directly never crosses an edge that a function could see.
 CREATE OR REPLACE FUNCTION budget._escalate_caps(
-    p_policy budget._policy,
+    p_config budget._config,
     p_total numeric,
     p_at timestamptz
 )
@@ -1324,14 +1088,18 @@ DECLARE
     v_day text;
     v_cap record;
 BEGIN
-    v_day := to_char((budget._day(p_at, p_policy.timezone)).day, 'YYYY-MM-DD');
+    -- least() passes over the caps that are absent. The common case ends here.
+    IF p_total IS NULL OR p_total < least(p_config.daily_soft_cap, p_config.daily_hard_cap, p_config.emergency_kill) THEN
+        RETURN;
+    END IF;
+    v_day := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     FOR v_cap IN
         SELECT *
         FROM (
             VALUES
-            ('daily_soft_cap', p_policy.daily_soft_cap, 'warning'),
-            ('daily_hard_cap', p_policy.daily_hard_cap, 'high'),
-            ('emergency_kill', p_policy.emergency_kill, 'critical')
+            ('daily_soft_cap', p_config.daily_soft_cap, 'warning'),
+            ('daily_hard_cap', p_config.daily_hard_cap, 'high'),
+            ('emergency_kill', p_config.emergency_kill, 'critical')
         ) AS c (name, amount, severity)
         WHERE c.amount <= p_total
     LOOP
@@ -1339,12 +1107,12 @@ BEGIN
             'budget_' || v_cap.name, v_day, 'daily', ARRAY['daily'], v_cap.severity,
             format(
                 'The day''s budget has reached its %s: settled and held %s, %s %s, limit %s.',
-                v_cap.name, p_total, v_cap.name, v_cap.amount, p_policy.emergency_kill
+                v_cap.name, p_total, v_cap.name, v_cap.amount, p_config.emergency_kill
             ),
             jsonb_build_object(
                 'current_total', p_total::text,
                 'cap', v_cap.amount::text,
-                'limit_amount', p_policy.emergency_kill::text
+                'limit_amount', p_config.emergency_kill::text
             ),
             NULL,
             NULL
@@ -1353,17 +1121,19 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_caps(budget._policy, numeric, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_caps(budget._policy, numeric, timestamptz) IS
+REVOKE ALL ON FUNCTION budget._escalate_caps(budget._config, numeric, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_caps(budget._config, numeric, timestamptz) IS
 'One escalation per cap and day for a day whose total (settled and held) is at or above the cap.';
 -- end functions/_internal/_escalate_caps.sql
 
 -- begin functions/_internal/_escalate_refusal.sql
 CREATE OR REPLACE FUNCTION budget._escalate_refusal(
-    p_decision budget._decision,
+    p_config budget._config,
     p_verdict budget.verdict,
     p_estimate numeric,
     p_service_name text,
+    p_request jsonb,
+    p_at timestamptz,
     p_work_order_id uuid
 )
 RETURNS void
@@ -1372,26 +1142,31 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_day text := to_char(
-        (budget._day((p_decision.standings[1]).starts_at, (p_decision.policy).timezone)).day, 'YYYY-MM-DD'
-    );
+    v_day text := to_char((budget._window(p_at, p_config.timezone)).day, 'YYYY-MM-DD');
     v_who text := coalesce('work order ' || p_work_order_id, p_service_name);
+    v_member text := '*';
+    v_budget text := 'Daily budget limit';
 BEGIN
+    IF p_verdict.budget <> 'daily' THEN
+        -- In core there is no table of budgets.
+        EXECUTE format(
+            'SELECT budget._member(b.dimension, $1, $2) FROM %I.budgets AS b WHERE b.name = $3', 'budget'
+        )
+        INTO v_member
+        USING p_service_name, p_request, p_verdict.budget;
+        v_budget := format('Budget %s, member %s', p_verdict.budget, v_member);
+    END IF;
     PERFORM budget._escalate_once(
-        'budget_refused', v_day, p_verdict.budget, ARRAY[v_who, p_verdict.member], 'critical',
+        'budget_refused', v_day, p_verdict.budget, ARRAY[v_who, v_member], 'critical',
         format(
             '%s: %s was refused (%s). Settled and held %s, estimate %s, limit %s.',
-            CASE p_verdict.budget
-                WHEN 'daily' THEN 'Daily budget limit'
-                ELSE format('Budget %s, member %s', p_verdict.budget, p_verdict.member)
-            END,
-            v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
+            v_budget, v_who, p_verdict.reason, p_verdict.current_total, p_estimate, p_verdict.limit_amount
         ),
         jsonb_build_object(
             'verdict_reason', p_verdict.reason,
             'service_name', p_service_name,
             'budget', p_verdict.budget,
-            'member', p_verdict.member,
+            'member', v_member,
             'current_total', p_verdict.current_total::text,
             'estimated_cost', p_estimate::text,
             'limit_amount', p_verdict.limit_amount::text,
@@ -1407,14 +1182,81 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_refusal(budget._decision, budget.verdict, numeric, text, uuid) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_refusal(budget._decision, budget.verdict, numeric, text, uuid) IS
-'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it.';
+REVOKE ALL ON FUNCTION budget._escalate_refusal(
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_refusal(
+    budget._config, budget.verdict, numeric, text, jsonb, timestamptz, uuid
+) IS
+'One escalation per service (or work order), budget, member and day for a refusal, with the figures behind it. After
+1000 of a day one says that more are not listed.';
 -- end functions/_internal/_escalate_refusal.sql
 
+-- begin functions/_internal/_admit.sql
+-- What comes between the decision lock and its end.
+CREATE OR REPLACE FUNCTION budget._admit(
+    p_config budget._config,
+    p_estimate numeric,
+    p_service_name text,
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_reservation_id uuid,
+    p_ttl interval,
+    p_work_order_id uuid
+)
+RETURNS budget.verdict
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_row public.cost_tracking;
+    v_verdict budget.verdict;
+BEGIN
+    IF p_reservation_id IS NOT NULL THEN
+        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
+    END IF;
+    IF v_row.id IS NOT NULL THEN
+        RETURN budget._replay(p_config, p_estimate, p_service_name, p_metadata, p_now, v_row);
+    END IF;
+    v_verdict := budget._decide(p_config, p_estimate, p_service_name, p_metadata, p_now, NULL);
+    IF NOT v_verdict.can_proceed THEN
+        -- The caps are the day's, and so must be the total.
+        PERFORM budget._escalate_caps(
+            p_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, p_now
+        );
+        PERFORM budget._escalate_refusal(
+            p_config, v_verdict, p_estimate, p_service_name, p_metadata, p_now, p_work_order_id
+        );
+        RETURN v_verdict;
+    END IF;
+    v_verdict.expires_at := p_now + coalesce(p_ttl, p_config.reservation_ttl);
+    v_verdict.reservation_id := budget._insert_hold(
+        coalesce(p_reservation_id, gen_random_uuid()), p_estimate, p_service_name, p_metadata, p_now, v_verdict.expires_at
+    );
+    IF v_verdict.reservation_id IS NULL THEN
+        -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be free
+        -- again by now.
+        RETURN budget._admit(
+            p_config, p_estimate, p_service_name, p_metadata, p_now, p_reservation_id, p_ttl, p_work_order_id
+        );
+    END IF;
+    PERFORM budget._escalate_caps(p_config, v_verdict.current_total + p_estimate, p_now);
+    RETURN v_verdict;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._admit(
+    budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._admit(budget._config, numeric, text, jsonb, timestamptz, uuid, interval, uuid) IS
+'The verdict on a request under the decision lock, with its hold where it is granted. A refusal is escalated once a day
+for the service, or for the work order where one is given.';
+-- end functions/_internal/_admit.sql
+
 -- begin functions/_internal/_reserve.sql
--- The one body of both variants, and all of the ordinary way to a hold: checked, begun, where the budgets stand,
--- verdict, hold, thresholds.
+-- The one body of both variants. Lock first, then one reading of the clock, then configuration and sum: each of them
+-- is a statement of its own, so that it sees all that was committed before the lock was granted.
 CREATE OR REPLACE FUNCTION budget._reserve(
     p_lock text,
     p_estimated_cost numeric,
@@ -1434,57 +1276,19 @@ DECLARE
     v_service_name text := budget._service_name(p_service_name);
     v_metadata jsonb := budget._metadata(p_metadata);
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
-    v_lock_timeout text := budget._begin_decision();
-    v_decision budget._decision := budget._standings(
-        ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._request], p_lock
-    );
-    v_policy budget._policy := budget._require_policy(v_decision.policy);
-    v_day budget._standing := v_decision.standings[1];
+    v_lock_timeout text;
+    v_decision record;
     v_verdict budget.verdict;
-    v_hold public.cost_tracking;
-    v_row public.cost_tracking;
 BEGIN
-    IF p_reservation_id IS NOT NULL THEN
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-    END IF;
-    IF v_row.id IS NOT NULL THEN
-        v_verdict := budget._replay(v_estimate, v_service_name, v_metadata, v_row);
-        v_lock_timeout := budget._end_write(v_lock_timeout);
-        RETURN v_verdict;
-    END IF;
-
-    v_verdict := budget._verdict(v_decision, v_estimate, v_service_name, NULL);
-    IF v_verdict.can_proceed THEN
-        v_hold.id := coalesce(p_reservation_id, gen_random_uuid());
-        v_hold.service_name := v_service_name;
-        v_hold.cost := v_estimate;
-        v_hold.metadata := budget._hold_metadata(v_estimate, v_metadata, v_decision.decided_at);
-        v_hold.created_at := v_decision.decided_at;
-        v_hold.expires_at := v_decision.decided_at + coalesce(v_ttl, v_policy.reservation_ttl);
-        INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
-        VALUES (v_hold.id, v_hold.service_name, v_hold.cost, v_hold.metadata, v_hold.created_at, v_hold.expires_at)
-        ON CONFLICT (id) DO NOTHING
-        RETURNING l.* INTO v_row;
-        IF NOT budget._is_kept(v_hold, v_row) THEN
-            PERFORM budget._require_taken(v_hold, v_row);
-            -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be
-            -- free again by now.
-            v_verdict := budget._reserve(
-                p_lock, v_estimate, v_service_name, v_metadata, p_reservation_id, v_ttl, p_work_order_id
-            );
-            v_lock_timeout := budget._end_write(v_lock_timeout);
-            RETURN v_verdict;
-        END IF;
-        v_verdict.reservation_id := v_hold.id;
-        v_verdict.expires_at := v_hold.expires_at;
-        v_day.total := v_day.total + v_estimate;
-    ELSE
-        PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, v_service_name, p_work_order_id);
-    END IF;
-    IF budget._reaches_cap(v_policy, v_day.total) THEN
-        PERFORM budget._escalate_caps(v_policy, v_day.total, v_day.starts_at);
-    END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    v_lock_timeout := budget._begin_decision();
+    v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );
+    v_verdict := budget._admit(
+        v_decision.config, v_estimate, v_service_name, v_metadata, v_decision.decided_at, p_reservation_id, v_ttl,
+        p_work_order_id
+    );
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN v_verdict;
 END
 $function$;
@@ -1535,7 +1339,7 @@ Errors: PB002 unknown, 55P03 lock wait.';
 
 -- begin functions/_internal/_forbid.sql
 CREATE OR REPLACE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text)
-RETURNS boolean
+RETURNS void
 LANGUAGE plpgsql
 IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -1553,74 +1357,51 @@ COMMENT ON FUNCTION budget._forbid(public.cost_tracking, text, text) IS
 'Errors: PB004, with the state that the ledger has and what was asked for.';
 -- end functions/_internal/_forbid.sql
 
--- begin functions/_internal/_is_settled.sql
-CREATE OR REPLACE FUNCTION budget._is_settled(p_row public.cost_tracking, p_actual numeric)
+-- begin functions/_internal/_settled.sql
+CREATE OR REPLACE FUNCTION budget._settled(p_row public.cost_tracking, p_actual numeric)
 RETURNS boolean
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE
-        WHEN (p_row).metadata ->> 'type' <> 'actual' THEN false
-        WHEN (p_row).cost = p_actual THEN true
-        ELSE budget._forbid(p_row, 'settled', 'cost ' || p_actual::text)
-    END
+BEGIN
+    IF p_row.metadata ->> 'type' <> 'actual' THEN
+        RETURN false;
+    END IF;
+    IF p_row.cost <> p_actual THEN
+        PERFORM budget._forbid(p_row, 'settled', 'cost ' || p_actual);
+    END IF;
+    RETURN true;
+END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._is_settled(public.cost_tracking, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._is_settled(public.cost_tracking, numeric) IS
-'Is the hold settled at this cost already? Errors: PB004 when it is settled at another.';
--- end functions/_internal/_is_settled.sql
-
--- begin functions/_internal/_over_limit.sql
-CREATE OR REPLACE FUNCTION budget._over_limit(p_policy budget._policy, p_total numeric)
-RETURNS boolean
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT CASE
-        WHEN (p_policy).error IS NULL THEN coalesce(p_total > (p_policy).emergency_kill, false)
-    END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._over_limit(budget._policy, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._over_limit(budget._policy, numeric) IS
-'Did spend that brought its day to this total (NULL: it was not summed) leave it above its limit? NULL where no limit is
-known.';
--- end functions/_internal/_over_limit.sql
-
--- begin functions/_internal/_settlement.sql
-CREATE OR REPLACE FUNCTION budget._settlement(p_policy budget._policy, p_total numeric, p_metadata jsonb)
-RETURNS jsonb
-LANGUAGE sql
-STABLE
-AS $function$
-    SELECT p_metadata || jsonb_build_object('type', 'actual', 'over_limit', budget._over_limit(p_policy, p_total))
-$function$;
-
-REVOKE ALL ON FUNCTION budget._settlement(budget._policy, numeric, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._settlement(budget._policy, numeric, jsonb) IS
-'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
-limit.';
--- end functions/_internal/_settlement.sql
+REVOKE ALL ON FUNCTION budget._settled(public.cost_tracking, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settled(public.cost_tracking, numeric) IS
+'Is the reservation settled at this amount already? Errors: PB004 when it is settled at another.';
+-- end functions/_internal/_settled.sql
 
 -- begin functions/_internal/_outcome.sql
--- over_limit and late are compared and not cast: a direct writer may have left anything there.
 CREATE OR REPLACE FUNCTION budget._outcome(p_row public.cost_tracking)
 RETURNS budget.outcome
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT ROW(
-        (p_row).id,
-        (p_row).metadata ->> 'type',
-        ((p_row).metadata ->> 'estimated_cost')::numeric,
-        (p_row).cost,
-        CASE
-            WHEN (p_row).metadata -> 'over_limit' = 'null' THEN NULL
-            ELSE coalesce((p_row).metadata -> 'over_limit' = 'true', false)
-        END,
-        coalesce((p_row).metadata -> 'late' = 'true', false)
-    )::budget.outcome
+DECLARE
+    v_outcome budget.outcome;
+BEGIN
+    v_outcome.reservation_id := p_row.id;
+    v_outcome.status := p_row.metadata ->> 'type';
+    v_outcome.estimated_cost := (p_row.metadata ->> 'estimated_cost')::numeric;
+    v_outcome.actual_cost := p_row.cost;
+    -- Compared and not cast: a direct writer may have left anything there.
+    v_outcome.over_limit := CASE
+        WHEN p_row.metadata -> 'over_limit' = 'null' THEN NULL
+        ELSE coalesce(p_row.metadata -> 'over_limit' = 'true', false)
+    END;
+    v_outcome.late := coalesce(p_row.metadata -> 'late' = 'true', false);
+    RETURN v_outcome;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._outcome(public.cost_tracking) FROM PUBLIC;
@@ -1630,34 +1411,82 @@ COMMENT ON FUNCTION budget._outcome(public.cost_tracking) IS 'A ledger row as an
 -- begin functions/_internal/_total_after.sql
 -- No decision lock: the money is spent, whatever the answer. What this sees of others is a committed reading.
 CREATE OR REPLACE FUNCTION budget._total_after(
+    p_config budget._config,
+    p_actual numeric,
     p_service_name text,
-    p_request jsonb,
-    p_created_at timestamptz,
-    p_more numeric
+    p_metadata jsonb,
+    p_now timestamptz,
+    p_hold public.cost_tracking
 )
 RETURNS numeric
 LANGUAGE plpgsql
-VOLATILE
+STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_decision budget._decision := budget._standings(
-        ARRAY[ROW(p_service_name, p_request, p_created_at, p_more)::budget._request], NULL
-    );
+    v_counted numeric := budget._counted(p_config, p_now, p_hold);
+    v_before budget.verdict;
 BEGIN
-    RETURN (v_decision.standings[1]).total + p_more;
+    IF p_config.error IS NOT NULL OR p_actual <= v_counted THEN
+        RETURN NULL;
+    END IF;
+    v_before := budget._headroom(p_config, 0, p_service_name, p_metadata, p_now, p_hold);
+    RETURN v_before.current_total - v_counted + p_actual;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._total_after(text, jsonb, timestamptz, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._total_after(text, jsonb, timestamptz, numeric) IS
-'What the day of a ledger row comes to once the row counts so much more than it does. Takes no lock.';
+REVOKE ALL ON FUNCTION budget._total_after(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._total_after(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The total of the window once the amount is booked; NULL where it need not be summed, because the amount is no more than
+the hold counts, or cannot be, because the configuration is broken.';
 -- end functions/_internal/_total_after.sql
 
+-- begin functions/_internal/_over_limit.sql
+CREATE OR REPLACE FUNCTION budget._over_limit(p_config budget._config, p_total numeric)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF p_config.error IS NOT NULL THEN
+        RETURN NULL; -- no limit is known
+    END IF;
+    RETURN coalesce(p_total > p_config.emergency_kill, false);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._over_limit(budget._config, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._over_limit(budget._config, numeric) IS
+'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';
+-- end functions/_internal/_over_limit.sql
+
+-- begin functions/_internal/_settlement.sql
+CREATE OR REPLACE FUNCTION budget._settlement(p_config budget._config, p_total numeric, p_metadata jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN p_metadata || jsonb_build_object(
+        'type', 'actual',
+        'over_limit', budget._over_limit(p_config, p_total)
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._settlement(budget._config, numeric, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION budget._settlement(budget._config, numeric, jsonb) IS
+'What settling adds to a hold''s metadata: what it was settled with, and whether this left its day (p_total) over the
+limit.';
+-- end functions/_internal/_settlement.sql
+
 -- begin functions/_internal/_escalate_spend.sql
--- Settled spend above the limit is a fact; spend that passes it together with open holds may yet come to less.
 CREATE OR REPLACE FUNCTION budget._escalate_spend(
-    p_policy budget._policy,
+    p_config budget._config,
     p_total numeric,
     p_row public.cost_tracking
 )
@@ -1666,55 +1495,39 @@ LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
-DECLARE
-    v_now timestamptz := budget._now();
-    v_day record;
-    v_held numeric;
-    v_is_settled boolean;
 BEGIN
-    IF budget._reaches_cap(p_policy, p_total) IS NOT TRUE THEN
+    IF p_total IS NULL THEN
         RETURN;
     END IF;
-    v_day := budget._day(p_row.created_at, p_policy.timezone);
-    PERFORM budget._escalate_caps(p_policy, p_total, v_day.starts_at);
-    IF NOT budget._over_limit(p_policy, p_total) THEN
-        RETURN;
+    PERFORM budget._escalate_caps(p_config, p_total, p_row.created_at);
+    IF budget._over_limit(p_config, p_total) THEN
+        PERFORM budget._escalate_once(
+            'budget_overrun',
+            to_char((budget._window(p_row.created_at, p_config.timezone)).day, 'YYYY-MM-DD'),
+            'daily',
+            ARRAY[p_row.id::text],
+            'critical',
+            format(
+                'The day''s budget is overrun: %s spent %s and leaves the day at %s of %s.',
+                p_row.service_name, p_row.cost, p_total, p_config.emergency_kill
+            ),
+            jsonb_build_object(
+                'service_name', p_row.service_name,
+                'estimated_cost', p_row.metadata ->> 'estimated_cost',
+                'actual_cost', p_row.cost::text,
+                'current_total', p_total::text,
+                'limit_amount', p_config.emergency_kill::text
+            ),
+            NULL,
+            NULL
+        );
     END IF;
-    SELECT coalesce(sum(l.cost), 0)
-    INTO v_held
-    FROM public.cost_tracking AS l
-    WHERE l.expires_at > v_now AND l.created_at >= v_day.starts_at AND l.created_at < v_day.ends_at;
-    v_is_settled := p_total - v_held > p_policy.emergency_kill;
-    PERFORM budget._escalate_once(
-        'budget_overrun',
-        to_char(v_day.day, 'YYYY-MM-DD'),
-        'daily',
-        ARRAY['daily', CASE WHEN v_is_settled THEN 'settled' ELSE 'held' END],
-        CASE WHEN v_is_settled THEN 'critical' ELSE 'warning' END,
-        format(
-            'The day''s budget is overrun%s: settled %s, held %s, limit %s. The last to spend was %s, %s.',
-            CASE WHEN NOT v_is_settled THEN ' if all open holds are spent' END,
-            p_total - v_held, v_held, p_policy.emergency_kill, p_row.service_name, p_row.cost
-        ),
-        jsonb_build_object(
-            'service_name', p_row.service_name,
-            'estimated_cost', p_row.metadata ->> 'estimated_cost',
-            'actual_cost', p_row.cost::text,
-            'settled', (p_total - v_held)::text,
-            'held', v_held::text,
-            'current_total', p_total::text,
-            'limit_amount', p_policy.emergency_kill::text
-        ),
-        NULL,
-        NULL
-    );
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._escalate_spend(budget._policy, numeric, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._escalate_spend(budget._policy, numeric, public.cost_tracking) IS
-'Escalates the caps that the total (settled and held) has reached, and once a day each: settled spend above the limit
-(critical), and spend that is above it together with the open holds (warning).';
+REVOKE ALL ON FUNCTION budget._escalate_spend(budget._config, numeric, public.cost_tracking) FROM PUBLIC;
+COMMENT ON FUNCTION budget._escalate_spend(budget._config, numeric, public.cost_tracking) IS
+'Escalates the caps that the total has reached, and the row that took it above the limit.';
 -- end functions/_internal/_escalate_spend.sql
 
 -- begin functions/_internal/_recorded.sql
@@ -1753,23 +1566,6 @@ COMMENT ON FUNCTION budget._recorded(uuid, numeric, text, jsonb) IS
 'The spend that was recorded with this id and these arguments before; NULL when no row has the id any more.
 Errors: PB003 when the arguments differ.';
 -- end functions/_internal/_recorded.sql
-
--- begin functions/_internal/_has_kept_key.sql
-CREATE OR REPLACE FUNCTION budget._has_kept_key(p_metadata jsonb)
-RETURNS boolean
-LANGUAGE sql
-IMMUTABLE
-AS $function$
-    SELECT p_metadata ?| ARRAY[
-        'reserved_at', 'estimated_cost', 'requested_cost', 'original_metadata',
-        'extended_at', 'expired_at', 'cancelled_at', 'settled_at', 'late'
-    ]
-$function$;
-
-REVOKE ALL ON FUNCTION budget._has_kept_key(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION budget._has_kept_key(jsonb) IS
-'Does metadata have a key that is kept of a hold, whatever its writer makes of it?';
--- end functions/_internal/_has_kept_key.sql
 
 -- begin functions/_internal/_kept_metadata.sql
 -- A direct writer replaces the whole metadata, as the handover does. What the row must not lose is kept from the old
@@ -1899,7 +1695,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
-    NEW.expires_at := NEW.created_at + (budget._policy_in_force()).reservation_ttl;
+    NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
     NEW.metadata := NEW.metadata - ARRAY['reserved_at', 'over_limit'];
     NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;
@@ -2005,8 +1801,8 @@ COMMENT ON FUNCTION budget._active_proposers() IS
 'The proposers that may be chosen, with the price of an input token and their place in the order they were added.';
 -- end functions/_internal/_active_proposers.sql
 
--- begin functions/_internal/_routing_status.sql
-CREATE OR REPLACE FUNCTION budget._routing_status(p_policy budget._policy, p_total numeric)
+-- begin functions/_internal/_budget_status.sql
+CREATE OR REPLACE FUNCTION budget._budget_status(p_config budget._config, p_total numeric)
 RETURNS text
 LANGUAGE plpgsql
 IMMUTABLE
@@ -2014,23 +1810,22 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     RETURN CASE
-        WHEN p_total >= p_policy.emergency_kill THEN 'emergency_kill'
-        WHEN p_total >= p_policy.daily_hard_cap THEN 'hard_cap_exceeded'
-        WHEN p_total >= p_policy.daily_soft_cap THEN 'warning'
+        WHEN p_total >= p_config.emergency_kill THEN 'emergency_kill'
+        WHEN p_total >= p_config.daily_hard_cap THEN 'hard_cap_exceeded'
+        WHEN p_total >= p_config.daily_soft_cap THEN 'warning'
         ELSE 'normal'
     END;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._routing_status(budget._policy, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._routing_status(budget._policy, numeric) IS
-'Which of the caps the day''s total has reached.';
--- end functions/_internal/_routing_status.sql
+REVOKE ALL ON FUNCTION budget._budget_status(budget._config, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._budget_status(budget._config, numeric) IS 'Which of the caps the day''s total has reached.';
+-- end functions/_internal/_budget_status.sql
 
 -- begin functions/_internal/_choose_proposer.sql
 -- The rules in their order: a hard stop wants the strongest, an exceeded hard cap the cheapest, else the cheapest that
 -- can do it. Fields that depend on the rule are set beside it.
-CREATE OR REPLACE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text)
+CREATE OR REPLACE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text)
 RETURNS jsonb
 LANGUAGE plpgsql
 STABLE
@@ -2038,7 +1833,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_hard_stop_proposer CONSTANT text := 'claude-sonnet-4-5';
-    v_forced boolean := p_routing_status = 'hard_cap_exceeded';
+    v_forced boolean := p_budget_status = 'hard_cap_exceeded';
     v_names text[];
     v_cheapest text[];
     v_capable text[];
@@ -2072,7 +1867,7 @@ BEGIN
         v_choice := jsonb_build_object(
             'reason', 'The daily hard cap is reached: the cheapest proposer is forced', 'confidence', 0.8,
             'candidates_count', cardinality(v_names),
-            'routing_strategy', 'budget_forced_optimization', 'budget_status', p_routing_status
+            'routing_strategy', 'budget_forced_optimization', 'budget_status', p_budget_status
         );
     ELSE
         v_selected := coalesce(v_capable[1], v_strongest[1]);
@@ -2082,7 +1877,7 @@ BEGIN
                 ELSE 'The cheapest proposer whose threshold reaches the complexity'
             END,
             'confidence', 0.95, 'candidates_count', coalesce(cardinality(v_capable), 0),
-            'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_routing_status
+            'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_budget_status
         );
     END IF;
     RETURN v_choice || jsonb_build_object(
@@ -2102,7 +1897,7 @@ COMMENT ON FUNCTION budget._choose_proposer(numeric, boolean, text) IS
 CREATE OR REPLACE FUNCTION budget._routing_decision(
     p_score numeric,
     p_hard_stop boolean,
-    p_routing_status text,
+    p_budget_status text,
     p_verdict budget.verdict
 )
 RETURNS jsonb
@@ -2111,7 +1906,7 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_choice jsonb := budget._choose_proposer(p_score, p_hard_stop, p_routing_status);
+    v_choice jsonb := budget._choose_proposer(p_score, p_hard_stop, p_budget_status);
 BEGIN
     RETURN jsonb_build_object(
         'selected_proposer', v_choice -> 'selected_proposer',
@@ -2256,18 +2051,18 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_policy budget._policy := budget._policy_in_force();
+    v_config budget._config := budget._read_config();
 BEGIN
     PERFORM FROM public.cost_tracking LIMIT 0; -- where row security hides rows from us: an error, not a partial sum
     now := budget._now();
-    timezone := v_policy.timezone;
-    SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._day(now, timezone) AS w;
-    daily_soft_cap := v_policy.daily_soft_cap;
-    daily_hard_cap := v_policy.daily_hard_cap;
-    emergency_kill := v_policy.emergency_kill;
-    on_expiry := v_policy.on_expiry;
+    timezone := v_config.timezone;
+    SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._window(now, timezone) AS w;
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    on_expiry := v_config.on_expiry;
     SELECT f.frozen, f.reason INTO frozen, frozen_reason FROM budget._freeze_state() AS f;
-    config_error := v_policy.error;
+    config_error := v_config.error;
     IF config_error IS NULL THEN
         unknown_keys := ARRAY(
             SELECT k.key
@@ -2393,15 +2188,15 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
-DECLARE
-    v_amount numeric := budget._money(p_estimated_cost, 'p_estimated_cost');
-    v_service_name text := budget._service_name(p_service_name);
-    v_decision budget._decision := budget._standings(
-        ARRAY[ROW(v_service_name, budget._metadata(p_metadata), NULL, v_amount)::budget._request], NULL
-    );
 BEGIN
-    v_decision.policy := budget._require_policy(v_decision.policy);
-    RETURN NEXT budget._verdict(v_decision, v_amount, v_service_name, NULL);
+    RETURN NEXT budget._decide(
+        budget._require_config(),
+        budget._money(p_estimated_cost, 'p_estimated_cost'),
+        budget._service_name(p_service_name),
+        budget._metadata(p_metadata),
+        budget._now(),
+        NULL
+    );
 END
 $function$;
 
@@ -2435,39 +2230,41 @@ AS $function$
 DECLARE
     v_estimate numeric := CASE WHEN p_new_estimate IS NOT NULL THEN budget._money(p_new_estimate, 'p_new_estimate') END;
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
-    v_lock_timeout text := budget._begin_decision();
-    -- The own row first, then the decision lock: the one order that every function keeps.
-    v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
-    v_decision budget._decision;
-    v_policy budget._policy;
-    v_day budget._standing;
+    v_lock_timeout text;
+    v_row public.cost_tracking;
+    v_decision record;
     v_now timestamptz;
+    v_config budget._config;
     v_verdict budget.verdict;
     v_asked public.cost_tracking;
     v_extended public.cost_tracking;
 BEGIN
+    v_lock_timeout := budget._begin_decision();
+    -- The own row first, then the decision lock: the one order that every function keeps.
+    v_row := budget._lock_hold(p_reservation_id);
     v_estimate := coalesce(v_estimate, v_row.cost);
-    v_decision := budget._standings(
+    v_decision := budget._serialise(
+        'advisory',
         ARRAY[
             ROW(
-                v_row.service_name, budget._requested(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
-            )::budget._request
-        ],
-        'advisory'
+                v_row.service_name, budget._request(v_row.metadata), v_row.created_at, v_estimate - v_row.cost
+            )::budget._posting
+        ]
     );
-    v_policy := budget._require_policy(v_decision.policy);
     v_now := v_decision.decided_at;
-    v_day := v_decision.standings[1];
+    v_config := v_decision.config;
     IF v_row.expires_at IS NULL THEN
         PERFORM budget._forbid(v_row, 'extended', 'a longer life');
     END IF;
 
-    v_verdict := budget._verdict(v_decision, v_estimate, v_row.service_name, v_row);
+    v_verdict := budget._decide(
+        v_config, v_estimate, v_row.service_name, v_row.metadata -> 'original_metadata', v_now, v_row
+    );
     IF v_verdict.can_proceed THEN
         v_asked := v_row;
         v_asked.cost := v_estimate;
         IF v_ttl IS NOT NULL OR v_row.expires_at <= v_now THEN
-            v_asked.expires_at := v_now + coalesce(v_ttl, v_policy.reservation_ttl);
+            v_asked.expires_at := v_now + coalesce(v_ttl, v_config.reservation_ttl);
         END IF;
         IF (v_asked.cost, v_asked.expires_at) <> (v_row.cost, v_row.expires_at) THEN
             v_asked.metadata := '{"type": "reservation"}';
@@ -2479,14 +2276,20 @@ BEGIN
         END IF;
         v_verdict.reservation_id := v_row.id;
         v_verdict.expires_at := v_asked.expires_at;
-        v_day.total := v_day.total - budget._counted(v_policy, v_now, v_row) + v_estimate;
+        PERFORM budget._escalate_caps(
+            v_config,
+            v_verdict.current_total - budget._counted(v_config, v_now, v_row) + v_estimate,
+            v_row.created_at
+        );
     ELSE
-        PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, v_row.service_name, NULL);
+        PERFORM budget._escalate_caps(
+            v_config, CASE v_verdict.budget WHEN 'daily' THEN v_verdict.current_total END, v_row.created_at
+        );
+        PERFORM budget._escalate_refusal(
+            v_config, v_verdict, v_estimate, v_row.service_name, budget._request(v_row.metadata), v_row.created_at, NULL
+        );
     END IF;
-    IF budget._reaches_cap(v_policy, v_day.total) THEN
-        PERFORM budget._escalate_caps(v_policy, v_day.total, v_day.starts_at);
-    END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT v_verdict;
 END
 $function$;
@@ -2526,45 +2329,25 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_lock_timeout text := budget._begin_write();
     v_row public.cost_tracking := budget._lock_hold(p_reservation_id);
-    v_asked public.cost_tracking := v_row;
-    v_policy budget._policy;
-    v_now timestamptz;
-    v_counted numeric;
-    v_settlement jsonb;
+    v_now timestamptz := budget._now();
+    v_config budget._config;
     v_total numeric;
+    v_asked public.cost_tracking := v_row;
 BEGIN
-    IF NOT budget._is_settled(v_row, v_actual) THEN
-        v_policy := budget._policy_in_force();
-        v_now := budget._now();
-        v_counted := budget._counted(v_policy, v_now, v_row);
-        -- The day is summed only where the hold did not count as much.
-        IF v_actual > v_counted AND v_policy.error IS NULL THEN
-            v_total := budget._total_after(
-                v_row.service_name, budget._requested(v_row.metadata), v_row.created_at, v_actual - v_counted
-            );
-        END IF;
+    IF NOT budget._settled(v_row, v_actual) THEN
+        v_config := budget._read_config();
+        v_total := budget._total_after(v_config, v_actual, v_row.service_name, v_row.metadata, v_now, v_row);
         v_asked.cost := v_actual;
         v_asked.metadata := '{"type": "actual"}';
         v_asked.expires_at := NULL;
-        v_settlement := budget._settlement(v_policy, v_total, v_metadata);
-        -- Of a hold that is open all is known here, and the guard lets it by. Else it is for the guard to say when.
-        IF v_row.expires_at > v_now AND NOT budget._has_kept_key(v_metadata) THEN
-            v_settlement := v_settlement || jsonb_build_object('settled_at', budget._iso(v_now));
-        ELSE
-            v_settlement := v_settlement - 'settled_at';
-        END IF;
         UPDATE public.cost_tracking AS l
-        SET cost = v_actual, metadata = l.metadata || v_settlement, expires_at = NULL
+        SET cost = v_actual, metadata = l.metadata || budget._settlement(v_config, v_total, v_metadata)
         WHERE l.id = v_row.id
         RETURNING l.* INTO v_row;
-        IF NOT budget._is_kept(v_asked, v_row) THEN
-            PERFORM budget._require_kept(v_asked, v_row);
-        END IF;
-        IF v_total IS NOT NULL THEN
-            PERFORM budget._escalate_spend(v_policy, v_total, v_row);
-        END IF;
+        PERFORM budget._require_kept(v_asked, v_row);
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
     END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN NEXT budget._outcome(v_row);
 END
 $function$;
@@ -2662,7 +2445,7 @@ DECLARE
     v_metadata jsonb := budget._metadata(p_metadata);
     v_id uuid := coalesce(p_id, gen_random_uuid());
     v_lock_timeout text := budget._begin_write();
-    v_policy budget._policy;
+    v_config budget._config;
     v_now timestamptz;
     v_total numeric;
     v_asked public.cost_tracking;
@@ -2675,10 +2458,8 @@ BEGIN
         PERFORM FROM public.cost_tracking AS l WHERE l.id = p_id FOR KEY SHARE;
     END IF;
     v_now := budget._now();
-    v_policy := budget._policy_in_force();
-    IF v_actual > 0 AND v_policy.error IS NULL THEN
-        v_total := budget._total_after(v_service_name, v_metadata, v_now, v_actual);
-    END IF;
+    v_config := budget._read_config();
+    v_total := budget._total_after(v_config, v_actual, v_service_name, v_metadata, v_now, NULL);
     v_asked.id := v_id;
     v_asked.service_name := v_service_name;
     v_asked.cost := v_actual;
@@ -2686,7 +2467,7 @@ BEGIN
         'type', 'actual',
         'original_metadata', v_metadata,
         'recorded_at', budget._iso(v_now),
-        'over_limit', budget._over_limit(v_policy, v_total)
+        'over_limit', budget._over_limit(v_config, v_total)
     );
     v_asked.created_at := v_now;
     INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at)
@@ -2696,13 +2477,11 @@ BEGIN
 
     IF FOUND OR NOT budget._is_taken(v_id) THEN
         PERFORM budget._require_kept(v_asked, v_row);
-        IF v_total IS NOT NULL THEN
-            PERFORM budget._escalate_spend(v_policy, v_total, v_row);
-        END IF;
+        PERFORM budget._escalate_spend(v_config, v_total, v_row);
     ELSE
         v_row := budget._recorded(v_id, v_actual, v_service_name, v_metadata);
     END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    PERFORM budget._end_write(v_lock_timeout);
     IF v_row.id IS NULL THEN
         -- The row that had the id was deleted in between: it is free again.
         RETURN QUERY SELECT r.* FROM budget.record(v_actual, v_service_name, v_metadata, v_id) AS r;
@@ -2742,7 +2521,7 @@ DECLARE
     v_lock_timeout text;
     v_now timestamptz;
     -- Without it nothing says whether lapsing frees the money or spends it.
-    v_keep boolean := (budget._require_policy(budget._policy_in_force())).on_expiry = 'keep';
+    v_keep boolean := (budget._require_config()).on_expiry = 'keep';
     v_marked record;
     v_asked public.cost_tracking;
 BEGIN
@@ -2982,15 +2761,15 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_policy budget._policy := budget._require_policy(budget._policy_in_force());
+    v_config budget._config := budget._require_config();
 BEGIN
-    daily_soft_cap := v_policy.daily_soft_cap;
-    daily_hard_cap := v_policy.daily_hard_cap;
-    emergency_kill := v_policy.emergency_kill;
-    timezone := v_policy.timezone;
-    reservation_ttl := v_policy.reservation_ttl;
-    on_expiry := v_policy.on_expiry;
-    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_policy.exempt_services));
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    timezone := v_config.timezone;
+    reservation_ttl := v_config.reservation_ttl;
+    on_expiry := v_config.on_expiry;
+    exempt_services := ARRAY(SELECT jsonb_array_elements_text(v_config.exempt_services));
     RETURN NEXT;
 END
 $function$;
@@ -3027,13 +2806,12 @@ DECLARE
     v_new jsonb;
     v_error text;
 BEGIN
-    -- Two changes at once must not each lose the other's keys: the later one waits here, whether the row is there or
-    -- not.
+    -- Two changes at once must not each lose the other's keys: the later one waits here, whether the row is there or not.
     PERFORM pg_advisory_xact_lock(hashtextextended('pgbudget/budget_limits', 0));
     SELECT c.value INTO v_old FROM public.system_config AS c WHERE c.key = 'budget_limits' FOR UPDATE;
 
-    v_new := CASE WHEN (budget._policy_in_force()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
-    v_error := (budget._parse_policy(v_new::text)).error;
+    v_new := CASE WHEN (budget._read_config()).error IS NULL THEN v_old::jsonb ELSE '{}' END || v_given;
+    v_error := (budget._parse_config(v_new::text)).error;
     IF v_error IS NULL AND v_given ? 'timezone'
         AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = v_given ->> 'timezone')
     THEN
@@ -3206,10 +2984,9 @@ DECLARE
     v_hard_stop boolean;
     v_estimate numeric;
     v_verdict budget.verdict;
-    v_policy budget._policy;
+    v_config budget._config;
     v_status text;
-    v_decision budget._decision;
-    v_routing jsonb;
+    v_decision jsonb;
 BEGIN
     IF p_approved_by_director IS NOT TRUE THEN
         RETURN budget._routing_refused('Work Order must be approved by Director before routing');
@@ -3223,8 +3000,7 @@ BEGIN
     v_lock_timeout := budget._begin_decision();
     v_order := budget._lock_order(p_work_order_id);
     -- All of the room: it is given back in part before it is asked for.
-    v_decision := budget._standings(ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._request], 'advisory');
-    v_policy := budget._require_policy(v_decision.policy);
+    PERFORM budget._serialise('advisory', ARRAY[ROW(c_service_name, c_metadata, NULL, 1e15)::budget._posting]);
     PERFORM budget._cancel_order_holds(
         p_work_order_id, v_order.metadata #>> '{manager_routing,routing_metadata,budget_reservation_id}'
     );
@@ -3232,13 +3008,16 @@ BEGIN
         'advisory', v_estimate, c_service_name, c_metadata, NULL, NULL, p_work_order_id
     );
     IF v_verdict.can_proceed THEN
-        v_status := budget._routing_status(v_policy, v_verdict.current_total);
+        v_config := budget._require_config();
+        v_status := budget._budget_status(v_config, v_verdict.current_total);
         IF v_status = 'emergency_kill' THEN
             -- Only a service that no limit refuses gets here, and routing stops at the kill all the same.
             PERFORM budget.cancel(v_verdict.reservation_id, 'emergency kill');
             v_verdict.can_proceed := false;
             v_verdict.reason := 'exhausted';
-            PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, c_service_name, p_work_order_id);
+            PERFORM budget._escalate_refusal(
+                v_config, v_verdict, v_estimate, c_service_name, c_metadata, budget._now(), p_work_order_id
+            );
         END IF;
     END IF;
     IF NOT v_verdict.can_proceed THEN
@@ -3246,16 +3025,16 @@ BEGIN
         RETURN budget._routing_refused('Daily budget limit exceeded');
     END IF;
 
-    v_routing := budget._routing_decision(p_complexity_score, v_hard_stop, v_status, v_verdict);
+    v_decision := budget._routing_decision(p_complexity_score, v_hard_stop, v_status, v_verdict);
     UPDATE public.work_orders AS w
     SET
         metadata = coalesce(w.metadata, '{}') || jsonb_build_object(
-            'manager_routing', v_routing || jsonb_build_object('routed_at', budget._iso(budget._now()))
+            'manager_routing', v_decision || jsonb_build_object('routed_at', budget._iso(budget._now()))
         ),
         updated_at = budget._now()
     WHERE w.id = p_work_order_id;
     PERFORM budget._end_write(v_lock_timeout);
-    RETURN jsonb_build_object('success', true, 'routing_decision', v_routing);
+    RETURN jsonb_build_object('success', true, 'routing_decision', v_decision);
 END
 $function$;
 
@@ -3415,6 +3194,25 @@ COMMENT ON FUNCTION budget.version() IS
 'The version of this API, major.minor. A driver refuses a database that is behind it. Locks: none.';
 -- end functions/version.sql
 
+-- begin functions/_internal/_drift.sql
+CREATE OR REPLACE FUNCTION budget._drift()
+RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
+LANGUAGE plpgsql
+STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $function$
+BEGIN
+    RETURN; -- the day is summed from the ledger: there is no balance that could differ
+END
+$function$;
+
+REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
+COMMENT ON FUNCTION budget._drift() IS 'Balances that differ from the sum of their ledger rows: none in this series.';
+-- end functions/_internal/_drift.sql
+
 -- begin views/status.sql
 CREATE OR REPLACE VIEW budget.status
 WITH (security_barrier = true) AS
@@ -3467,7 +3265,7 @@ SELECT
     l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    CASE WHEN (budget._day(l.created_at, r.timezone)).day IS NOT NULL THEN l.created_at END AS reserved_at,
+    CASE WHEN (budget._window(l.created_at, r.timezone)).day IS NOT NULL THEN l.created_at END AS reserved_at,
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r
@@ -3500,7 +3298,7 @@ days (day, starts_at, ends_at) AS (
         w.starts_at,
         w.ends_at
     FROM reading AS r
-    CROSS JOIN LATERAL budget._day(
+    CROSS JOIN LATERAL budget._window(
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l
@@ -3515,7 +3313,7 @@ days (day, starts_at, ends_at) AS (
         w.ends_at
     FROM days AS d
     CROSS JOIN reading AS r
-    CROSS JOIN LATERAL budget._day(
+    CROSS JOIN LATERAL budget._window(
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l
@@ -3591,30 +3389,6 @@ COMMENT ON VIEW budget.daily_spend IS
 what was cancelled and of what lapsed, and the number of ledger rows. settled + held is what counts; where on_expiry
 is keep, a lapsed hold stands in settled and in expired.';
 -- end views/daily_spend.sql
-
--- begin functions/_internal/_broken_balances.sql
--- In core there are no balances, and nothing that adds them up.
-CREATE OR REPLACE FUNCTION budget._broken_balances()
-RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
-LANGUAGE plpgsql
-STABLE
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET row_security = off
-AS $function$
-BEGIN
-    IF to_regprocedure('budget._drift()') IS NOT NULL THEN
-        RETURN QUERY EXECUTE format('SELECT d.* FROM %I._drift() AS d', 'budget');
-    END IF;
-END
-$function$;
-
-REVOKE ALL ON FUNCTION budget._broken_balances() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION budget._broken_balances() TO budget_reader;
-COMMENT ON FUNCTION budget._broken_balances() IS
-'The balances of the series budgets that are not the sum of their ledger rows. None when healthy, or where that
-series is not installed.';
--- end functions/_internal/_broken_balances.sql
 
 -- begin functions/_internal/_escalated.sql
 -- Of the application's table a reader of the budget sees the budget's rows alone. Where row security hides rows from
@@ -3759,7 +3533,7 @@ WITH broken (rule, id, detail) AS (
         'a balance is the sum of its ledger rows',
         NULL,
         format('budget %s, member %s, from %s: %s, ledger %s', d.budget, d.member, d.starts_at, d.balance, d.ledger)
-    FROM budget._broken_balances() AS d
+    FROM budget._drift() AS d
 )
 
 SELECT

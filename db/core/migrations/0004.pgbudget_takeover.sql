@@ -21,24 +21,9 @@ BEGIN
     BEFORE UPDATE ON public.cost_tracking
     FOR EACH ROW
     WHEN (
-        (
-            OLD.metadata ->> 'type' = 'reservation'
-            OR NEW.metadata ->> 'type' = 'reservation'
-            OR (OLD.metadata ? 'reserved_at' AND OLD.metadata ->> 'type' IN ('actual', 'cancelled', 'expired'))
-        )
-        -- The ordinary settle of an open hold, as budget.settle writes it, has nothing that is to be mended.
-        AND (
-            OLD.metadata ->> 'type' = 'reservation'
-            AND OLD.metadata ? 'reserved_at'
-            AND OLD.expires_at > clock_timestamp()
-            AND NEW.metadata ->> 'type' = 'actual'
-            AND NEW.metadata ? 'settled_at'
-            AND NEW.expires_at IS NULL
-            AND (NEW.id, NEW.service_name, NEW.created_at) = (OLD.id, OLD.service_name, OLD.created_at)
-            AND NOT NEW.metadata ?| ARRAY['expired_at', 'cancelled_at', 'late']
-            AND NEW.metadata @> (OLD.metadata - 'type')
-            AND (NEW.metadata -> 'original_metadata') = (OLD.metadata -> 'original_metadata')
-        ) IS NOT TRUE
+        OLD.metadata ->> 'type' = 'reservation'
+        OR NEW.metadata ->> 'type' = 'reservation'
+        OR (OLD.metadata ? 'reserved_at' AND OLD.metadata ->> 'type' IN ('actual', 'cancelled', 'expired'))
     )
     EXECUTE FUNCTION budget._guard_hold();
 

@@ -16,7 +16,7 @@ days (day, starts_at, ends_at) AS (
         w.starts_at,
         w.ends_at
     FROM reading AS r
-    CROSS JOIN LATERAL budget._day(
+    CROSS JOIN LATERAL budget._window(
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l
@@ -31,7 +31,7 @@ days (day, starts_at, ends_at) AS (
         w.ends_at
     FROM days AS d
     CROSS JOIN reading AS r
-    CROSS JOIN LATERAL budget._day(
+    CROSS JOIN LATERAL budget._window(
         (
             SELECT min(l.created_at)
             FROM public.cost_tracking AS l

@@ -68,7 +68,7 @@ WITH broken (rule, id, detail) AS (
         'a balance is the sum of its ledger rows',
         NULL,
         format('budget %s, member %s, from %s: %s, ledger %s', d.budget, d.member, d.starts_at, d.balance, d.ledger)
-    FROM budget._broken_balances() AS d
+    FROM budget._drift() AS d
 )
 
 SELECT

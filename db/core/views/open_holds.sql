@@ -6,7 +6,7 @@ SELECT
     l.id AS reservation_id,
     l.service_name,
     l.cost AS estimated_cost,
-    CASE WHEN (budget._day(l.created_at, r.timezone)).day IS NOT NULL THEN l.created_at END AS reserved_at,
+    CASE WHEN (budget._window(l.created_at, r.timezone)).day IS NOT NULL THEN l.created_at END AS reserved_at,
     l.expires_at,
     l.metadata -> 'original_metadata' AS metadata
 FROM budget._reading() AS r

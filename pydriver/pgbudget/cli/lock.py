@@ -25,10 +25,10 @@ _MOST = 10
 def lock(ctx: click.Context, *, dsn: str, as_json: bool) -> None:
     """Show who holds the decision lock, who waits behind it, and how to end it.
 
-    A decision holds it to the end of its transaction: the table lock of reserve, or the key of the others; in the
-    series budgets the keys of its balances. So does whoever locks the ledger, and whoever has a row that a call waits
-    for. Changes nothing and waits for nobody. Of other roles' sessions only a member of pg_read_all_stats sees the
-    state, age and query, and only one of pg_signal_backend may end them.
+    A decision holds it to the end of its transaction: the table lock of reserve, or the key of the others. So does
+    whoever locks the ledger, and whoever has a row that a call waits for. Changes nothing and waits for nobody. Of
+    other roles' sessions only a member of pg_read_all_stats sees the state, age and query, and only one of
+    pg_signal_backend may end them.
 
     Exits with 1 when a transaction is in the way that has done nothing for 5 s, or behind which somebody has waited
     for 5 s: callers fail with 55P03 then.

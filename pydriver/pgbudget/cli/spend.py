@@ -193,8 +193,7 @@ def _show_verdict(ctx: click.Context, verdict: Verdict, as_json: bool) -> None:
             "hold": verdict.reservation_id and str(verdict.reservation_id),
             "lapses": when(verdict.expires_at),
             "before this": f"{amount(verdict.current_total)} of {amount(verdict.limit_amount)} settled and held, "
-            f"{amount(verdict.remaining)} free "
-            f"({verdict.budget}{'' if verdict.member == '*' else f', {verdict.member}'})",
+            f"{amount(verdict.remaining)} free ({verdict.budget})",
             "try again": "" if verdict else when(verdict.retry_at),
         },
     )

@@ -43,7 +43,7 @@ WHERE
 _ANSWERS = """
 SELECT
     c.line, c.at, c.ended_at, c.service, a.estimate, coalesce(c.actual, 0) AS actual, a.can_proceed, a.reason,
-    a.current_total, (budget._day(c.at, l.timezone)).day, a.resets_at, a.retry_at, a.expires_at, a.late
+    a.current_total, (budget._window(c.at, l.timezone)).day, a.resets_at, a.retry_at, a.expires_at, a.late
 FROM budget.limits() AS l
 CROSS JOIN replay.call AS c
 INNER JOIN replay.answer AS a ON a.line = c.line

@@ -33,8 +33,7 @@ LEDGER = """
       FROM public.cost_tracking AS l, LATERAL (SELECT coalesce(l.metadata ? 'reserved_at', false) AS was_hold) AS h
 """
 ESCALATIONS = """
-    SELECT trigger_type, context ->> CASE trigger_type WHEN 'budget_overrun' THEN 'severity' ELSE 'subject' END
-      FROM public.escalations
+    SELECT trigger_type, context ->> 'subject' FROM public.escalations
      WHERE trigger_type IN ('budget_refused', 'budget_overrun')
 """
 
@@ -48,7 +47,6 @@ class History:
     ledger: dict[int, tuple[bool, str | None, int, int | None]]
     """As `State.summary` has it."""
     escalations: list[tuple[str, str]]
-    """The kind of each, and whom it is about; of an overrun, how severe it is."""
     broken: list[Any]
     """The rows of the view `invariants`."""
 

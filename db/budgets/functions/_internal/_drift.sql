@@ -2,10 +2,12 @@ CREATE OR REPLACE FUNCTION budget._drift()
 RETURNS TABLE (budget text, member text, starts_at timestamptz, balance numeric, ledger numeric)
 LANGUAGE plpgsql
 STABLE
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = off
 AS $function$
 DECLARE
-    v_policy budget._policy := budget._policy_in_force();
+    v_config budget._config := budget._read_config();
     v_now timestamptz := budget._now();
 BEGIN
     RETURN QUERY
@@ -19,7 +21,7 @@ BEGIN
             UNION
             SELECT c.name, n.starts_at, n.ends_at
             FROM budget.budgets AS c
-            CROSS JOIN LATERAL budget._window(c.period, v_now, coalesce(c.timezone, v_policy.timezone)) AS n
+            CROSS JOIN LATERAL budget._period(c.period, v_now, coalesce(c.timezone, v_config.timezone)) AS n
             WHERE c.is_active
         ) AS w ON b.name = w.budget
     ),
@@ -28,7 +30,7 @@ BEGIN
         SELECT w.name, m.member, w.starts_at, w.is_counted, sum(l.cost) AS amount
         FROM windows AS w
         INNER JOIN public.cost_tracking AS l ON l.created_at >= w.starts_at AND l.created_at < w.ends_at
-        CROSS JOIN LATERAL budget._member(w.dimension, l.service_name, budget._requested(l.metadata)) AS m (member)
+        CROSS JOIN LATERAL budget._member(w.dimension, l.service_name, budget._request(l.metadata)) AS m (member)
         WHERE isfinite(l.created_at) AND (w.member = m.member OR (w.member IS NULL AND m.member IS NOT NULL))
         GROUP BY w.name, m.member, w.starts_at, w.is_counted
     ),
@@ -58,6 +60,7 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION budget._drift() TO budget_reader;
 COMMENT ON FUNCTION budget._drift() IS
 'The balances that, with their postings, are not the sum of their ledger rows, or whose slots have not the room of their
 limit. None when healthy.';

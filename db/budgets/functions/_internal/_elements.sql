@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION budget._elements(
     p_keys text[],
     OUT ids uuid[],
     OUT amounts numeric[],
-    OUT requests budget._request[],
+    OUT postings budget._posting[],
     OUT ttls interval[]
 )
 LANGUAGE plpgsql
@@ -22,7 +22,7 @@ DECLARE
     v_hint text;
 BEGIN
     ids := '{}';
-    requests := '{}';
+    postings := '{}';
     FOR v_element IN SELECT b.* FROM budget._batch(p_elements, p_argument, p_keys) AS b LOOP
         v_n := v_n + 1;
         IF jsonb_typeof(v_element -> 'service_name') NOT IN ('string', 'null') THEN
@@ -30,12 +30,12 @@ BEGIN
                 USING ERRCODE = '22023', DETAIL = format('It is of type %s.', jsonb_typeof(v_element -> 'service_name'));
         END IF;
         amounts[v_n] := budget._money((v_element ->> c_cost)::numeric, c_cost);
-        requests[v_n] := ROW(
+        postings[v_n] := ROW(
             CASE WHEN c_is_request THEN budget._service_name(v_element ->> 'service_name') END,
             budget._metadata(nullif(v_element -> 'metadata', 'null')),
             NULL,
             amounts[v_n]
-        )::budget._request;
+        )::budget._posting;
         ids[v_n] := coalesce((v_element ->> 'reservation_id')::uuid, CASE WHEN c_is_request THEN gen_random_uuid() END);
         ttls[v_n] := CASE
             WHEN v_element ->> 'ttl' IS NOT NULL THEN budget._ttl((v_element ->> 'ttl')::interval)

@@ -21,7 +21,7 @@ BEGIN
         AND isfinite(l.created_at)
         AND (
             p_dimension = '*'
-            OR budget._member(p_dimension, l.service_name, budget._requested(l.metadata)) = p_member
+            OR budget._member(p_dimension, l.service_name, budget._request(l.metadata)) = p_member
         );
     RETURN v_sum;
 END

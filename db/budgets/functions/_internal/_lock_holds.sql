@@ -28,7 +28,7 @@ BEGIN
                 v_row.cost := p_actuals[v_first[v_n]];
                 v_row.metadata := v_row.metadata || '{"type": "actual"}'; -- what the first makes of it
             END IF;
-            IF NOT budget._is_settled(v_row, p_actuals[v_n]) THEN
+            IF NOT budget._settled(v_row, p_actuals[v_n]) THEN
                 v_open := v_open || v_n;
             END IF;
             v_n := v_n + 1;

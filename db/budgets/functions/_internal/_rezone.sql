@@ -12,13 +12,13 @@ DECLARE
     v_new text := CASE WHEN TG_OP <> 'DELETE' AND NEW.key = 'budget_limits' THEN NEW.value::text END;
     v_lock_timeout text;
 BEGIN
-    IF (budget._parse_policy(v_old)).timezone = (budget._parse_policy(v_new)).timezone THEN
+    IF (budget._parse_config(v_old)).timezone = (budget._parse_config(v_new)).timezone THEN
         RETURN NULL;
     END IF;
     v_lock_timeout := budget._begin_decision();
     PERFORM budget._lock_ledger();
     PERFORM budget._touch();
-    PERFORM budget._rebuild(b.name)
+    PERFORM budget._rebuild(budget._read_config(), b.name)
     FROM budget.budgets AS b
     WHERE b.timezone IS NULL AND b.period IN ('day', 'week', 'month');
     PERFORM budget._end_write(v_lock_timeout);

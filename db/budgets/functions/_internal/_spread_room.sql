@@ -1,37 +1,33 @@
-CREATE OR REPLACE FUNCTION budget._spread_room(p_standing budget._standing)
+CREATE OR REPLACE FUNCTION budget._spread_room(p_match budget._match)
 RETURNS void
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_total numeric;
-    v_free numeric;
-    v_share numeric;
-BEGIN
-    PERFORM budget._open(p_standing);
-    v_total := coalesce(budget._take_postings(
-        p_standing.budget, p_standing.member, p_standing.starts_at, NULL
-    ), 0) + sum(b.amount)
+    v_total numeric := sum(b.amount)
         FROM budget.balances AS b
-        WHERE (b.budget, b.member, b.starts_at) = (p_standing.budget, p_standing.member, p_standing.starts_at);
-    -- Below nothing, where spend is above the limit or lapsed holds still count: slot 0 has what is missing.
-    v_free := p_standing.limit_amount - v_total;
-    v_share := trunc(greatest(0, v_free - greatest(0, p_standing.amount)) / p_standing.slots, 12);
+        WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
+    v_rest numeric := p_match.limit_amount - v_total - greatest(0, p_match.amount);
+    v_share numeric := trunc(v_rest / p_match.slots, 12);
+BEGIN
+    -- Where there is no room for this request, nothing is gained by moving it.
+    IF v_rest < 0 THEN
+        RETURN;
+    END IF;
     UPDATE budget.balances AS b
     SET
         amount = CASE b.slot WHEN 0 THEN v_total ELSE 0 END,
         room = CASE b.slot
-            WHEN 0 THEN least(0, v_free)
-            WHEN p_standing.slot THEN greatest(0, v_free) - (p_standing.slots - 1) * v_share
+            WHEN 0 THEN 0
+            WHEN p_match.slot THEN p_match.limit_amount - v_total - (p_match.slots - 1) * v_share
             ELSE v_share
         END,
-        room_of = CASE b.slot WHEN 0 THEN p_standing.limit_amount ELSE 0 END
-    WHERE (b.budget, b.member, b.starts_at) = (p_standing.budget, p_standing.member, p_standing.starts_at);
+        room_of = CASE b.slot WHEN 0 THEN p_match.limit_amount ELSE 0 END
+    WHERE (b.budget, b.member, b.starts_at) = (p_match.budget, p_match.member, p_match.starts_at);
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._spread_room(budget._standing) FROM PUBLIC;
-COMMENT ON FUNCTION budget._spread_room(budget._standing) IS
-'Folds all that is posted to a balance and gives each slot its part of the room, the slot of this session what is asked
-besides. The caller has the lock of the whole balance.';
+REVOKE ALL ON FUNCTION budget._spread_room(budget._match) FROM PUBLIC;
+COMMENT ON FUNCTION budget._spread_room(budget._match) IS
+'Spreads the room of a balance over its slots anew, enough for the request to its own. The caller holds them all.';

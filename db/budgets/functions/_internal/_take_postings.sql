@@ -1,6 +1,6 @@
 -- Whoever takes postings passes over those that another is taking, and waits for nobody. They are locked before they
 -- are deleted, because DELETE alone would wait.
-CREATE OR REPLACE FUNCTION budget._take_postings(p_budget text, p_member text, p_starts_at timestamptz, p_slot integer)
+CREATE OR REPLACE FUNCTION budget._take_postings(p_match budget._match, p_whole boolean)
 RETURNS numeric
 LANGUAGE plpgsql
 VOLATILE
@@ -15,8 +15,8 @@ BEGIN
             SELECT t.ctid
             FROM budget.postings AS t
             WHERE
-                (t.budget, t.member, t.starts_at) = (p_budget, p_member, p_starts_at)
-                AND (p_slot IS NULL OR t.slot = p_slot)
+                (t.budget, t.member, t.starts_at) = (p_match.budget, p_match.member, p_match.starts_at)
+                AND (p_whole OR t.slot = p_match.slot)
             FOR UPDATE SKIP LOCKED
         ))
         RETURNING o.amount
@@ -29,7 +29,7 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._take_postings(text, text, timestamptz, integer) FROM PUBLIC;
-COMMENT ON FUNCTION budget._take_postings(text, text, timestamptz, integer) IS
-'Removes the postings of a balance under one slot, or under all (null), and returns what they add up to; null: there are
+REVOKE ALL ON FUNCTION budget._take_postings(budget._match, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION budget._take_postings(budget._match, boolean) IS
+'Deletes the postings to a balance, of the own slot or of all, and returns what they came to; NULL when there were
 none.';

@@ -1,6 +1,6 @@
 -- As budget._total_after for one: only a spend of more than its hold counts is asked what it makes of its day.
 CREATE OR REPLACE FUNCTION budget._totals_after(
-    p_policy budget._policy,
+    p_config budget._config,
     p_ids uuid[],
     p_actuals numeric[],
     p_open integer[],
@@ -8,25 +8,27 @@ CREATE OR REPLACE FUNCTION budget._totals_after(
 )
 RETURNS TABLE (n integer, total numeric)
 LANGUAGE plpgsql
-VOLATILE
+STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF p_policy.error IS NOT NULL THEN
+    IF p_config.error IS NOT NULL THEN
         RETURN;
     END IF;
     RETURN QUERY
     WITH spends AS (
-        SELECT o.n, w.starts_at, l.created_at, p_actuals[o.n] - budget._counted(p_policy, p_now, l) AS more
+        SELECT o.n, w.starts_at, w.ends_at, p_actuals[o.n] - budget._counted(p_config, p_now, l) AS more
         FROM unnest(p_open) AS o (n)
         INNER JOIN public.cost_tracking AS l ON p_ids[o.n] = l.id
-        CROSS JOIN LATERAL budget._day(l.created_at, p_policy.timezone) AS w
+        CROSS JOIN LATERAL budget._period('day', l.created_at, p_config.timezone) AS w
     ),
 
-    days AS MATERIALIZED (
-        SELECT s.starts_at, budget._total_after('', '{}', min(s.created_at), sum(s.more)) AS total
+    days AS (
+        SELECT
+            s.starts_at,
+            sum(s.more) + budget._balance(p_config, 'daily', '*', '*', s.starts_at, s.ends_at, p_now) AS total
         FROM spends AS s
-        GROUP BY s.starts_at
+        GROUP BY s.starts_at, s.ends_at
         HAVING bool_or(s.more > 0)
     )
 
@@ -37,6 +39,6 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._totals_after(budget._policy, uuid[], numeric[], integer[], timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION budget._totals_after(budget._policy, uuid[], numeric[], integer[], timestamptz) IS
+REVOKE ALL ON FUNCTION budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION budget._totals_after(budget._config, uuid[], numeric[], integer[], timestamptz) IS
 'The total of its day once the whole batch is booked, for each settlement of p_open that is more than its hold counts.';

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     NEW.created_at := coalesce(NEW.created_at, budget._now());
-    NEW.expires_at := NEW.created_at + (budget._policy_in_force()).reservation_ttl;
+    NEW.expires_at := NEW.created_at + (budget._read_config()).reservation_ttl;
     NEW.metadata := NEW.metadata - ARRAY['reserved_at', 'over_limit'];
     NEW.metadata := budget._kept_metadata(NEW, NEW, NEW.created_at);
     RETURN NEW;

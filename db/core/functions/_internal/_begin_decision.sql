@@ -1,13 +1,19 @@
 -- At any higher level the transaction's snapshot is older than the lock, and the sum taken under it is stale.
 CREATE OR REPLACE FUNCTION budget._begin_decision()
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE current_setting('transaction_isolation')
-        WHEN 'read committed' THEN budget._begin_write()
-        ELSE budget._refuse_isolation()
-    END
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'budget decisions need the isolation level READ COMMITTED'
+            USING ERRCODE = 'PB001',
+            DETAIL = format('This transaction runs at %s.', upper(current_setting('transaction_isolation'))),
+            HINT = 'Call it in a transaction of its own, begun with BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    RETURN budget._begin_write();
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._begin_decision() FROM PUBLIC;

@@ -1,6 +1,6 @@
 -- The rules in their order: a hard stop wants the strongest, an exceeded hard cap the cheapest, else the cheapest that
 -- can do it. Fields that depend on the rule are set beside it.
-CREATE OR REPLACE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_routing_status text)
+CREATE OR REPLACE FUNCTION budget._choose_proposer(p_score numeric, p_hard_stop boolean, p_budget_status text)
 RETURNS jsonb
 LANGUAGE plpgsql
 STABLE
@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_hard_stop_proposer CONSTANT text := 'claude-sonnet-4-5';
-    v_forced boolean := p_routing_status = 'hard_cap_exceeded';
+    v_forced boolean := p_budget_status = 'hard_cap_exceeded';
     v_names text[];
     v_cheapest text[];
     v_capable text[];
@@ -42,7 +42,7 @@ BEGIN
         v_choice := jsonb_build_object(
             'reason', 'The daily hard cap is reached: the cheapest proposer is forced', 'confidence', 0.8,
             'candidates_count', cardinality(v_names),
-            'routing_strategy', 'budget_forced_optimization', 'budget_status', p_routing_status
+            'routing_strategy', 'budget_forced_optimization', 'budget_status', p_budget_status
         );
     ELSE
         v_selected := coalesce(v_capable[1], v_strongest[1]);
@@ -52,7 +52,7 @@ BEGIN
                 ELSE 'The cheapest proposer whose threshold reaches the complexity'
             END,
             'confidence', 0.95, 'candidates_count', coalesce(cardinality(v_capable), 0),
-            'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_routing_status
+            'routing_strategy', 'max_complexity_ceiling_with_cost_optimization', 'budget_status', p_budget_status
         );
     END IF;
     RETURN v_choice || jsonb_build_object(

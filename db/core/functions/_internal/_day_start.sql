@@ -1,7 +1,7 @@
 -- A day begins at the earliest instant whose local date is that day. Where a zone repeats its midnight, AT TIME ZONE
 -- answers with the second of the two; the first is found with the offset that was in force the day before.
 -- The arithmetic is done in UTC: adding days to a timestamptz would follow the caller's TimeZone,
--- which is pinned for the sake of AT TIME ZONE: see budget._day.
+-- which is pinned for the sake of AT TIME ZONE: see budget._window.
 CREATE OR REPLACE FUNCTION budget._day_start(p_day date, p_zone text)
 RETURNS timestamptz
 LANGUAGE plpgsql

@@ -1,9 +1,12 @@
 CREATE OR REPLACE FUNCTION budget._end_write(p_lock_timeout text)
-RETURNS text
-LANGUAGE sql
+RETURNS void
+LANGUAGE plpgsql
 VOLATILE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT set_config('lock_timeout', p_lock_timeout, true)
+BEGIN
+    PERFORM set_config('lock_timeout', p_lock_timeout, true);
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._end_write(text) FROM PUBLIC;

@@ -22,9 +22,10 @@ SET enable_seqscan = off
 AS $function$
 DECLARE
     c_listed CONSTANT integer := 1000;
-    v_id uuid := budget._escalation_id(p_kind, p_window, p_budget, p_subject, p_work_order_id);
-    v_of_window text := left(v_id::text, 8);
-    v_of_budget text := v_of_window || substr(v_id::text, 10, 4) || substr(v_id::text, 15, 4);
+    -- As JSON, in which each part stands by itself: callers choose some of them, and may put any sign between.
+    v_of_window text := left(md5(jsonb_build_array('pgbudget', p_kind, p_window)::text), 8);
+    v_of_budget text := v_of_window || left(md5(p_budget), 8);
+    v_id uuid := (v_of_budget || left(md5(jsonb_build_array(p_work_order_id, p_subject)::text), 16))::uuid;
 BEGIN
     IF EXISTS (SELECT FROM public.escalations AS e WHERE e.id = v_id) THEN
         RETURN false;

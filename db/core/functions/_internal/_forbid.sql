@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION budget._forbid(p_row public.cost_tracking, p_operation text, p_given text)
-RETURNS boolean
+RETURNS void
 LANGUAGE plpgsql
 IMMUTABLE
 SET search_path = pg_catalog, pg_temp

@@ -23,17 +23,20 @@ BEGIN
         UNION ALL
         SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'budget'::regnamespace
     )::text, false);
-    -- Where the triggers of the series budgets keep balances, budget._standings reads them, and goes on doing so.
+    -- Where the triggers of the series budgets keep balances, decisions read them, and go on doing so.
     PERFORM set_config('pgbudget.in_force', coalesce((
         SELECT
-            format(
-                '%s; COMMENT ON FUNCTION %s IS %L;',
-                pg_get_functiondef(p.oid), p.oid::regprocedure, obj_description(p.oid, 'pg_proc')
+            string_agg(
+                format(
+                    '%s; COMMENT ON FUNCTION %s IS %L;',
+                    pg_get_functiondef(p.oid), p.oid::regprocedure, obj_description(p.oid, 'pg_proc')
+                ),
+                ' '
             )
         FROM pg_proc AS p
         WHERE
             p.pronamespace = 'budget'::regnamespace
-            AND p.proname = '_standings'
+            AND p.proname IN ('_serialise', '_headroom', '_drift')
             AND EXISTS (
                 SELECT
                 FROM pg_trigger AS t

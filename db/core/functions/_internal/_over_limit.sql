@@ -1,14 +1,17 @@
-CREATE OR REPLACE FUNCTION budget._over_limit(p_policy budget._policy, p_total numeric)
+CREATE OR REPLACE FUNCTION budget._over_limit(p_config budget._config, p_total numeric)
 RETURNS boolean
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
+SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT CASE
-        WHEN (p_policy).error IS NULL THEN coalesce(p_total > (p_policy).emergency_kill, false)
-    END
+BEGIN
+    IF p_config.error IS NOT NULL THEN
+        RETURN NULL; -- no limit is known
+    END IF;
+    RETURN coalesce(p_total > p_config.emergency_kill, false);
+END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._over_limit(budget._policy, numeric) FROM PUBLIC;
-COMMENT ON FUNCTION budget._over_limit(budget._policy, numeric) IS
-'Did spend that brought its day to this total (NULL: it was not summed) leave it above its limit? NULL where no limit is
-known.';
+REVOKE ALL ON FUNCTION budget._over_limit(budget._config, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION budget._over_limit(budget._config, numeric) IS
+'Did spend that brought its window to this total (NULL: it was not summed) leave it above its limit?';

@@ -22,18 +22,18 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $function$
 DECLARE
-    v_policy budget._policy := budget._policy_in_force();
+    v_config budget._config := budget._read_config();
 BEGIN
     PERFORM FROM public.cost_tracking LIMIT 0; -- where row security hides rows from us: an error, not a partial sum
     now := budget._now();
-    timezone := v_policy.timezone;
-    SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._day(now, timezone) AS w;
-    daily_soft_cap := v_policy.daily_soft_cap;
-    daily_hard_cap := v_policy.daily_hard_cap;
-    emergency_kill := v_policy.emergency_kill;
-    on_expiry := v_policy.on_expiry;
+    timezone := v_config.timezone;
+    SELECT w.day, w.starts_at, w.ends_at INTO day, starts_at, ends_at FROM budget._window(now, timezone) AS w;
+    daily_soft_cap := v_config.daily_soft_cap;
+    daily_hard_cap := v_config.daily_hard_cap;
+    emergency_kill := v_config.emergency_kill;
+    on_expiry := v_config.on_expiry;
     SELECT f.frozen, f.reason INTO frozen, frozen_reason FROM budget._freeze_state() AS f;
-    config_error := v_policy.error;
+    config_error := v_config.error;
     IF config_error IS NULL THEN
         unknown_keys := ARRAY(
             SELECT k.key

@@ -1,12 +1,14 @@
 CREATE OR REPLACE FUNCTION budget._replay(
+    p_config budget._config,
     p_estimate numeric,
     p_service_name text,
     p_metadata jsonb,
+    p_now timestamptz,
     p_row public.cost_tracking
 )
 RETURNS budget.verdict
 LANGUAGE plpgsql
-VOLATILE
+STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -20,7 +22,6 @@ DECLARE
         'service_name', p_service_name,
         'metadata', p_metadata
     );
-    v_decision budget._decision;
     v_verdict budget.verdict;
 BEGIN
     IF (p_row.metadata ->> 'requested_cost')::numeric IS DISTINCT FROM p_estimate
@@ -31,20 +32,20 @@ BEGIN
             DETAIL = format('First: %s. Now: %s.', v_first, v_now),
             HINT = 'Repeat a reservation with the arguments it was made with, or take a new id.';
     END IF;
-    v_decision := budget._standings(ARRAY[ROW(p_service_name, p_metadata, p_row.created_at, 0)::budget._request], NULL);
-    v_verdict := budget._standing_verdict(v_decision.standings[1], 'replayed');
-    IF p_row.expires_at > v_decision.decided_at THEN
-        v_verdict.can_proceed := true;
+    v_verdict := budget._headroom(p_config, 0, p_service_name, p_metadata, p_now, p_row);
+    v_verdict.can_proceed := coalesce(p_row.expires_at > p_now, false);
+    v_verdict.reason := CASE WHEN v_verdict.can_proceed THEN 'replayed' ELSE 'ended' END;
+    v_verdict.retry_at := NULL;
+    IF v_verdict.can_proceed THEN
         v_verdict.reservation_id := p_row.id;
         v_verdict.expires_at := p_row.expires_at;
-    ELSE
-        v_verdict.reason := 'ended';
     END IF;
     RETURN v_verdict;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION budget._replay(numeric, text, jsonb, public.cost_tracking) FROM PUBLIC;
-COMMENT ON FUNCTION budget._replay(numeric, text, jsonb, public.cost_tracking) IS
-'The verdict on a reservation whose id is in the ledger: replayed while its hold is open, ended afterwards, with the
-figures of its own day. Errors: PB003 when it was asked for with other arguments.';
+REVOKE ALL ON FUNCTION budget._replay(
+    budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking
+) FROM PUBLIC;
+COMMENT ON FUNCTION budget._replay(budget._config, numeric, text, jsonb, timestamptz, public.cost_tracking) IS
+'The verdict on an id that is in the ledger already: replayed while its hold is open, else ended. Errors: PB003.';

@@ -1,3 +1,5 @@
+-- Triggers of the application's run between a statement of ours and the ledger. Keys that they add to the metadata are
+-- theirs.
 CREATE OR REPLACE FUNCTION budget._require_kept(p_asked public.cost_tracking, p_row public.cost_tracking)
 RETURNS void
 LANGUAGE plpgsql
@@ -7,7 +9,10 @@ AS $function$
 DECLARE
     v_triggers text;
 BEGIN
-    IF budget._is_kept(p_asked, p_row) THEN
+    IF (p_row.id, p_row.service_name, p_row.cost, p_row.created_at, p_row.metadata || p_asked.metadata)
+        = (p_asked.id, p_asked.service_name, p_asked.cost, p_asked.created_at, p_row.metadata)
+        AND p_row.expires_at IS NOT DISTINCT FROM p_asked.expires_at
+    THEN
         RETURN;
     END IF;
     SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)

@@ -1,5 +1,5 @@
--- The one body of both variants, and all of the ordinary way to a hold: checked, begun, where the budgets stand,
--- verdict, hold, thresholds.
+-- The one body of both variants. Lock first, then one reading of the clock, then configuration and sum: each of them
+-- is a statement of its own, so that it sees all that was committed before the lock was granted.
 CREATE OR REPLACE FUNCTION budget._reserve(
     p_lock text,
     p_estimated_cost numeric,
@@ -19,57 +19,19 @@ DECLARE
     v_service_name text := budget._service_name(p_service_name);
     v_metadata jsonb := budget._metadata(p_metadata);
     v_ttl interval := CASE WHEN p_ttl IS NOT NULL THEN budget._ttl(p_ttl) END;
-    v_lock_timeout text := budget._begin_decision();
-    v_decision budget._decision := budget._standings(
-        ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._request], p_lock
-    );
-    v_policy budget._policy := budget._require_policy(v_decision.policy);
-    v_day budget._standing := v_decision.standings[1];
+    v_lock_timeout text;
+    v_decision record;
     v_verdict budget.verdict;
-    v_hold public.cost_tracking;
-    v_row public.cost_tracking;
 BEGIN
-    IF p_reservation_id IS NOT NULL THEN
-        SELECT l.* INTO v_row FROM public.cost_tracking AS l WHERE l.id = p_reservation_id;
-    END IF;
-    IF v_row.id IS NOT NULL THEN
-        v_verdict := budget._replay(v_estimate, v_service_name, v_metadata, v_row);
-        v_lock_timeout := budget._end_write(v_lock_timeout);
-        RETURN v_verdict;
-    END IF;
-
-    v_verdict := budget._verdict(v_decision, v_estimate, v_service_name, NULL);
-    IF v_verdict.can_proceed THEN
-        v_hold.id := coalesce(p_reservation_id, gen_random_uuid());
-        v_hold.service_name := v_service_name;
-        v_hold.cost := v_estimate;
-        v_hold.metadata := budget._hold_metadata(v_estimate, v_metadata, v_decision.decided_at);
-        v_hold.created_at := v_decision.decided_at;
-        v_hold.expires_at := v_decision.decided_at + coalesce(v_ttl, v_policy.reservation_ttl);
-        INSERT INTO public.cost_tracking AS l (id, service_name, cost, metadata, created_at, expires_at)
-        VALUES (v_hold.id, v_hold.service_name, v_hold.cost, v_hold.metadata, v_hold.created_at, v_hold.expires_at)
-        ON CONFLICT (id) DO NOTHING
-        RETURNING l.* INTO v_row;
-        IF NOT budget._is_kept(v_hold, v_row) THEN
-            PERFORM budget._require_taken(v_hold, v_row);
-            -- The id was taken between our look and our insert, by a writer that the lock does not keep out. It may be
-            -- free again by now.
-            v_verdict := budget._reserve(
-                p_lock, v_estimate, v_service_name, v_metadata, p_reservation_id, v_ttl, p_work_order_id
-            );
-            v_lock_timeout := budget._end_write(v_lock_timeout);
-            RETURN v_verdict;
-        END IF;
-        v_verdict.reservation_id := v_hold.id;
-        v_verdict.expires_at := v_hold.expires_at;
-        v_day.total := v_day.total + v_estimate;
-    ELSE
-        PERFORM budget._escalate_refusal(v_decision, v_verdict, v_estimate, v_service_name, p_work_order_id);
-    END IF;
-    IF budget._reaches_cap(v_policy, v_day.total) THEN
-        PERFORM budget._escalate_caps(v_policy, v_day.total, v_day.starts_at);
-    END IF;
-    v_lock_timeout := budget._end_write(v_lock_timeout);
+    v_lock_timeout := budget._begin_decision();
+    v_decision := budget._serialise(
+        p_lock, ARRAY[ROW(v_service_name, v_metadata, NULL, v_estimate)::budget._posting]
+    );
+    v_verdict := budget._admit(
+        v_decision.config, v_estimate, v_service_name, v_metadata, v_decision.decided_at, p_reservation_id, v_ttl,
+        p_work_order_id
+    );
+    PERFORM budget._end_write(v_lock_timeout);
     RETURN v_verdict;
 END
 $function$;

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION budget._routing_decision(
     p_score numeric,
     p_hard_stop boolean,
-    p_routing_status text,
+    p_budget_status text,
     p_verdict budget.verdict
 )
 RETURNS jsonb
@@ -10,7 +10,7 @@ VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_choice jsonb := budget._choose_proposer(p_score, p_hard_stop, p_routing_status);
+    v_choice jsonb := budget._choose_proposer(p_score, p_hard_stop, p_budget_status);
 BEGIN
     RETURN jsonb_build_object(
         'selected_proposer', v_choice -> 'selected_proposer',

@@ -3,23 +3,29 @@
 -- pg_timezone_names would be exact, but reads every zone file. Refused are abbreviations, too, that the setting
 -- timezone_abbreviations can give another meaning: a caller would choose the day with it. And so are the names of zones
 -- that AT TIME ZONE takes for an abbreviation instead, which has no summer time.
--- Where the server knows no zone of the name, AT TIME ZONE says so.
 CREATE OR REPLACE FUNCTION budget._zone(p_zone text)
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $function$
-    SELECT CASE
-        WHEN (
-            p_zone ~ '^[A-Za-z_/-]+$'
-            OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
-            OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
-        )
+BEGIN
+    -- Where the server knows no zone of the name, AT TIME ZONE says so.
+    IF (
+        p_zone ~ '^[A-Za-z_/-]+$'
+        OR p_zone ~ '^((Etc/)?GMT[+-]?0|Etc/GMT[+]([1-9]|1[0-2])|Etc/GMT-([1-9]|1[0-4]))$'
+        OR p_zone IN ('EST5EDT', 'CST6CDT', 'MST7MDT', 'PST8PDT')
+    )
         AND upper(p_zone) NOT IN ('CST', 'EAST', 'EST', 'IST', 'SAST', 'SAT', 'WST', 'CET', 'EET', 'MET', 'WET')
         AND timestamp '2000-01-01 00:00:00' AT TIME ZONE p_zone IS NOT NULL
-            THEN p_zone
-        ELSE budget._refuse_zone(p_zone)
-    END
+    THEN
+        RETURN p_zone;
+    END IF;
+    RAISE EXCEPTION
+        'timezone must be the full name of a time zone, such as Europe/Berlin, not %', coalesce(p_zone, 'null')
+        USING ERRCODE = 'PB005';
+END
 $function$;
 
 REVOKE ALL ON FUNCTION budget._zone(text) FROM PUBLIC;
