@@ -47,8 +47,8 @@ proof-depth: .venv/with-test
 proof-16: .venv/with-test
 	PG=16 $(PYTEST) tests/sql tests/security $(T)
 
-# The suites that both series have, with the other one, the longest tests first; then with the room of the day spread over slots what else meets
-# that: faults, the driver and the command line.
+# The suites that both series have, with the other one, the longest tests first; then with the room of the day spread over
+# slots what else meets that: faults, the driver and the command line.
 proof-budgets: .venv/with-test
 	SERIES=budgets HISTORIES=500 $(PYTEST) tests/model tests/concurrency tests/security tests/checkers tests/routing tests/sql $(T)
 
